@@ -1,0 +1,31 @@
+# shellcheck shell=sh
+# Runs one pot to its end and writes down how it ended.
+#
+# sh -c TEXT pot-keeper HOME POT NAME LAST_RUN_STATS
+#   HOME            the task's state directory: start.log and exit are written there
+#   POT             the pot executable
+#   LAST_RUN_STATS  the file in which pot leaves the exit code of the app
+#   descriptor 0    write end of the `alive` FIFO: it closes when this shell is gone, however that comes
+#   descriptors 1,2 the task's logs: the app gets them as 3 and 4, so that pot's own words stay in start.log
+#
+# Only builtins and pot are used, so that nothing here can be missing on a host.
+
+umask 077
+exec 9>&0 3>&1 4>&2 </dev/null >>"$1/start.log" 2>&1 || exit 1
+
+keep() {
+	# Caught, not ignored: what is ignored here would be ignored by the app as well.
+	trap : HUP INT TERM
+	# Some shells pass on only descriptors that are named; 9 stays here, or the app would hold it.
+	"$2" start -p "$3" 3>&3 4>&4 9>&-
+	status=$?
+	exec 3>&- 4>&-
+	stats=
+	if [ -r "$4" ]; then
+		read -r stats <"$4" || :
+	fi
+	# The last line tells a whole record from one that a full disk cut short.
+	printf 'status=%s\nstats=%s\nend\n' "$status" "$stats" >"$1/exit" || echo "pot-keeper: $1/exit cannot be written"
+}
+
+keep "$@" &

@@ -1,0 +1,82 @@
+"""Start a keeper, and know whether one lives.
+
+Not here: why it ended (see `record`), what follows (see `driver`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from importlib.resources import files
+
+from pot_driver.errors import PotFailed
+from pot_driver.keeper import logs
+from pot_driver.keeper.home import Home
+from pot_driver.process import Processes
+
+_TEXT = files("pot_driver.keeper").joinpath("keeper.sh").read_text()
+
+
+async def launch(
+    processes: Processes,
+    home: Home,
+    *,
+    pot_name: str,
+    last_run_stats: str,
+    stdout_path: str,
+    stderr_path: str,
+) -> None:
+    """Start the pot under a keeper of its own and return when the keeper holds `alive`."""
+    argv = ("sh", "-c", _TEXT, "pot-keeper", str(home.path), processes.find("pot"), pot_name, last_run_stats)
+    with logs.opened(stdout_path, stderr_path) as (out, err):
+        # A FIFO opens for writing only while someone reads it.
+        reading = os.open(home.alive, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            writing = os.open(home.alive, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                status = await processes.detach(argv, stdin=writing, stdout=out, stderr=err)
+            finally:
+                os.close(writing)
+        finally:
+            os.close(reading)
+    if status != 0:
+        raise PotFailed(f"cannot keep pot {pot_name}: sh ended with {status}: {home.start_log().strip()}")
+
+
+class Watch:
+    """The read end of a keeper's `alive` FIFO: end-of-file means that the keeper is gone."""
+
+    def __init__(self, home: Home) -> None:
+        self._over = asyncio.Event()
+        try:
+            self._fd = os.open(home.alive, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            self._fd = -1
+            self._over.set()
+            return
+        # Some kernels report no event where there was no writer to begin with, so look first.
+        asyncio.get_running_loop().add_reader(self._fd, self._look)
+        self._look()
+
+    @property
+    def over(self) -> bool:
+        """Whether the keeper is gone."""
+        return self._over.is_set()
+
+    async def ended(self) -> None:
+        """Wait until the keeper is gone."""
+        await self._over.wait()
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _look(self) -> None:
+        with suppress(BlockingIOError):
+            if os.read(self._fd, 512) == b"":
+                self._over.set()
+                self.close()
