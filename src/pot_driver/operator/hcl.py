@@ -1,0 +1,291 @@
+"""HCL text → blocks and values, with the part of HCL's expressions that job files use.
+
+Literals, lists, objects, templates, `var.x`, `local.x` and a few functions are evaluated; references that only
+the Nomad client knows (`${NOMAD_PORT_http}`, `${attr.…}`) stay as text; all else is refused by name.
+The parser is python-hcl2 (the extra `hcl`).
+
+Not here: what a job is (see `hcljob`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, cast
+
+from pot_driver.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+    Node = Tree[Token] | Token
+
+_ESCAPE = re.compile(r'\\(?:([nrt"\\])|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8}))')
+_KEYWORDS = {"true": True, "false": False, "null": None}
+_KIND_WORDS = {"binary_op": "operators", "for_tuple_expr": "for", "for_object_expr": "for"}
+_SIMPLE = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+_HEREDOC = re.compile(r"<<(-?)([^\n]+?)\r?\n(.*?)[ \t]*\2\r?\n?\Z", re.DOTALL)
+_HEREDOC_PART = re.compile(r"\$\$\{|%%\{|%\{|\$\{([^}]*)\}")
+_SCOPED = re.compile(r"\s*(var|local)\.([A-Za-z0-9_-]+)\s*")
+_EXTRA_MISSING = (
+    "HCL files need the extra `hcl` (pip install 'pot-driver[hcl]'); "
+    "JSON files work without: nomad job run -output job.hcl > job.json"
+)
+
+FUNCTIONS: Mapping[str, Callable[..., object]] = {
+    "concat": lambda *lists: [item for one in lists for item in one],
+    "format": lambda text, *values: text % values,
+    "join": lambda separator, items: separator.join(text_of(item) for item in items),
+    "jsonencode": lambda value: json.dumps(value, default=float, separators=(",", ":")),
+    "lower": str.lower,
+    "merge": lambda *maps: {key: item for one in maps for key, item in one.items()},
+    "trimspace": str.strip,
+    "upper": str.upper,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`type "label" … { body }`."""
+
+    type: str
+    labels: tuple[str, ...]
+    body: Body
+
+
+@dataclass(slots=True)
+class Body:
+    """What stands between two braces. `objects`: attributes written as `name = { … }`."""
+
+    attributes: dict[str, object] = field(default_factory=dict)
+    objects: set[str] = field(default_factory=set)
+    blocks: list[Block] = field(default_factory=list)
+
+    def each(self, type_: str) -> Iterator[Block]:
+        """The blocks of one type, in order."""
+        return (block for block in self.blocks if block.type == type_)
+
+
+def parse(text: str, variables: Mapping[str, str]) -> Body:
+    """Read a file. `variables` are the `-var` values; ConfigError tells what is not understood, and where."""
+    try:
+        import hcl2  # noqa: PLC0415 - an extra, and slow to import
+        from lark.exceptions import UnexpectedInput  # noqa: PLC0415
+    except ImportError as missing:
+        raise ConfigError([_EXTRA_MISSING]) from missing
+    try:
+        tree = hcl2.parses_to_tree(text)
+    except UnexpectedInput as error:
+        line = text.splitlines()[error.line - 1 : error.line]
+        raise ConfigError([f"line {error.line}: not HCL: {''.join(line).strip()}"]) from error
+    return _Evaluator(variables).file(cast("Tree[Token]", tree.children[0]))
+
+
+def text_of(value: object) -> str:
+    """A primitive as HCL writes it into a string."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return format(value.normalize(), "f")
+        case str() | int():
+            return str(value)
+    raise ConfigError([f"{value!r} cannot be part of a string"])
+
+
+class _Evaluator:
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._given = variables
+        self._scopes: dict[str, dict[str, object]] = {"var": {}, "local": {}}
+
+    def file(self, body: Tree[Token]) -> Body:
+        """Variables and locals first, wherever they stand; then the rest."""
+        late = []
+        for tree in _trees(body, "block"):
+            kind = _word(tree.children[0])
+            if kind == "variable":
+                self._declare(tree)
+            elif kind == "locals":
+                self._scopes["local"].update(self._block(tree).body.attributes)
+            else:
+                late.append(tree)
+        if unknown := set(self._given) - set(self._scopes["var"]):
+            raise ConfigError([f"undeclared variable: {name}" for name in sorted(unknown)])
+        return Body(blocks=[self._block(tree) for tree in late])
+
+    def _declare(self, tree: Tree[Token]) -> None:
+        name = self._labels(tree)[0]
+        inner = next(_trees(tree, "body"))
+        attributes = {_word(a.children[0]): a.children[-1] for a in _trees(inner, "attribute")}
+        if name in self._given:
+            self._scopes["var"][name] = self._given[name]
+        elif "default" in attributes:
+            self._scopes["var"][name] = self.value(attributes["default"])
+        else:
+            raise ConfigError([f"unset variable: {name}; give it with --var {name}=VALUE"])
+
+    def _labels(self, tree: Tree[Token]) -> tuple[str, ...]:
+        children = tree.children[1:]
+        labels = [c for c in children if getattr(c, "data", "") in {"string", "identifier"}]
+        return tuple(text_of(self.value(c)) if _kind(c) == "string" else _word(c) for c in labels)
+
+    def _block(self, tree: Tree[Token]) -> Block:
+        kind = _word(tree.children[0])
+        if kind == "dynamic":
+            raise _refused(tree, "dynamic blocks")
+        body = Body()
+        inner = next(_trees(tree, "body"))
+        for attribute in _trees(inner, "attribute"):
+            name, expression = _word(attribute.children[0]), attribute.children[-1]
+            if name in body.attributes:
+                raise ConfigError([f"line {_line(attribute)}: {name} is set twice"])
+            body.attributes[name] = self.value(expression)
+            if _kind(_unwrapped(expression)) == "object":
+                body.objects.add(name)
+        body.blocks.extend(self._block(block) for block in _trees(inner, "block"))
+        return Block(kind, self._labels(tree), body)
+
+    def value(self, node: Node) -> object:
+        """The value of an expression."""
+        node = _unwrapped(node)
+        kinds: Mapping[str, Callable[[Node], object]] = {
+            "string": self._string,
+            "int_lit": lambda node: int(_word(node)),
+            "float_lit": lambda node: Decimal(_word(node)),
+            "literal_value": lambda node: _KEYWORDS[_word(node)],
+            "tuple": lambda node: [self.value(item) for item in _values(node)],
+            "object": lambda node: dict(map(self._element, _trees(node, "object_elem"))),
+            "heredoc_template": lambda node: self._heredoc(_word(node)),
+            "heredoc_template_trim": lambda node: self._heredoc(_word(node)),
+            "identifier": self._reference,
+            "get_attr_expr_term": self._reference,
+            "index_expr_term": self._reference,
+            "function_call": self._call,
+            "unary_op": self._unary,
+        }
+        kind = _kind(node)
+        if kind not in kinds:
+            raise _refused(node, _KIND_WORDS.get(kind, f"{kind.replace('_', ' ')}s"))
+        return kinds[kind](node)
+
+    def _unary(self, node: Node) -> object:
+        operator, operand = _values(node)
+        if str(operator) != "-":
+            raise _refused(node, "the operator !")
+        return -cast("int | Decimal", self.value(operand))
+
+    def _element(self, tree: Tree[Token]) -> tuple[str, object]:
+        key, value = next(_trees(tree, "object_elem_key")).children[0], tree.children[-1]
+        inner = _unwrapped(key)
+        name = _word(inner) if _kind(inner) in {"identifier", "keyword"} else self.value(inner)
+        return text_of(name), self.value(value)
+
+    def _string(self, node: Node) -> object:
+        parts = [part.children[0] for part in _trees(node, "string_part")]
+        if len(parts) == 1 and _kind(parts[0]) == "interpolation":
+            return self._interpolated(parts[0])  # "${var.x}" alone keeps the type of x
+        return "".join(
+            text_of(self._interpolated(part)) if _kind(part) == "interpolation" else _literal(part) for part in parts
+        )
+
+    def _interpolated(self, node: Node) -> object:
+        return self.value(next(iter(_values(node))))
+
+    def _heredoc(self, text: str) -> str:
+        match = _HEREDOC.match(text)
+        if not match:
+            raise ConfigError([f"not understood: {text.splitlines()[0]}"])
+        content = match[3]
+        if match[1]:
+            lines = content.splitlines(keepends=True)
+            indents = [len(line) - len(line.lstrip(" \t")) for line in lines if line.strip()]
+            content = "".join(line[min(indents, default=0) :] or "\n" for line in lines)
+
+        def part(found: re.Match[str]) -> str:
+            if found[0] in {"$${", "%%{"}:
+                return found[0][1:]
+            if found[0] == "%{":
+                raise ConfigError(["template directives (%{ … }) are not supported here"])
+            scoped = _SCOPED.fullmatch(found[1])
+            return text_of(self._lookup(scoped[1], scoped[2])) if scoped else found[0]
+
+        return _HEREDOC_PART.sub(part, content)
+
+    def _reference(self, node: Node) -> object:
+        text = "".join(_source(node))
+        if scoped := _SCOPED.fullmatch(text):
+            return self._lookup(scoped[1], scoped[2])
+        return "${" + text + "}"
+
+    def _lookup(self, scope: str, name: str) -> object:
+        if name not in self._scopes[scope]:
+            raise ConfigError([f"there is no {scope}.{name}"])
+        return self._scopes[scope][name]
+
+    def _call(self, node: Node) -> object:
+        name = _word(cast("Tree[Token]", node).children[0])
+        if name not in FUNCTIONS:
+            known = ", ".join(sorted(FUNCTIONS))
+            raise _refused(node, f"the function {name} (known are {known})")
+        arguments = [self.value(item) for tree in _trees(node, "arguments") for item in _values(tree)]
+        try:
+            return FUNCTIONS[name](*arguments)
+        except (TypeError, AttributeError, ValueError) as why:
+            raise ConfigError([f"line {_line(node)}: {name}: {why}"]) from why
+
+
+def _kind(node: Node) -> str:
+    return str(getattr(node, "data", "token"))
+
+
+def _trees(node: Node, kind: str) -> Iterator[Tree[Token]]:
+    children = cast("Tree[Token]", node).children
+    return (cast("Tree[Token]", child) for child in children if _kind(child) == kind)
+
+
+def _values(node: Node) -> Iterator[Node]:
+    """The children that are expressions: neither punctuation nor comments."""
+    punctuation = {"LSQB", "RSQB", "LPAR", "RPAR", "COMMA", "INTERP_START", "RBRACE", "ELLIPSIS"}
+    for child in cast("Tree[Token]", node).children:
+        if _kind(child) != "new_line_or_comment" and getattr(child, "type", "") not in punctuation:
+            yield child
+
+
+def _unwrapped(node: Node) -> Node:
+    """Through `expr_term` and parentheses to what is inside."""
+    while _kind(node) == "expr_term":
+        node = next(iter(_values(node)))
+    return node
+
+
+def _word(node: Node) -> str:
+    return str(node if _kind(node) == "token" else cast("Tree[Token]", node).children[0])
+
+
+def _source(node: Node) -> Iterator[str]:
+    """The text of a reference, as written."""
+    if _kind(node) == "token":
+        yield str(node)
+    elif _kind(node) != "new_line_or_comment":
+        for child in cast("Tree[Token]", node).children:
+            yield from _source(child)
+
+
+def _literal(token: Node) -> str:
+    text = str(token)
+    if text.startswith(("$${", "%%{")):
+        return text[1:]
+    return _ESCAPE.sub(lambda m: _SIMPLE[m[1]] if m[1] else chr(int(m[2] or m[3], 16)), text)
+
+
+def _line(node: Node) -> int:
+    while _kind(node) != "token":
+        node = cast("Tree[Token]", node).children[0]
+    return cast("Token", node).line or 0
+
+
+def _refused(node: Node, what: str) -> ConfigError:
+    return ConfigError([f"line {_line(node)}: {what} cannot be evaluated without Nomad"])
