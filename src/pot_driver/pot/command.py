@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # The names that `pot signal` takes, and the other names of the same signals.
-SIGNALS = frozenset(
+_SIGNAL_LIST = (
     "HUP INT QUIT ILL TRAP ABRT EMT FPE KILL BUS SEGV SYS PIPE ALRM TERM URG STOP TSTP CONT CHLD TTIN TTOU "
-    "IO XCPU XFSZ VTALRM PROF WINCH INFO USR1 USR2".split()  # noqa: SIM905 - as pot lists them
+    "IO XCPU XFSZ VTALRM PROF WINCH INFO USR1 USR2"
 )
+SIGNALS = frozenset(_SIGNAL_LIST.split())
 _SIGNAL_ALIASES: Mapping[str, str] = {"IOT": "ABRT", "CLD": "CHLD", "POLL": "IO"}
 
 
