@@ -1,0 +1,175 @@
+"""The program behind `jail -c`: makes the namespaces, starts process 1 in them and writes the jail's record.
+
+It is a process of its own, in a session of its own, so that a `pot start` which is killed at any moment leaves
+either no jail or a whole one that can be found. It reads one marshalled description from stdin and answers with
+the jid on stdout, or with words on stderr and status 1.
+
+Not here: the file system of a jail (see `rootfs`), its life (see `init`), joining it (see `jail`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import marshal
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pot_driver.sim import init, linux, registry, rootfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HELPER = ("/bin/sh", "-c", "sleep 1234 &")  # holds a new jail until its command runs
+
+
+class JailFailed(Exception):  # noqa: N818 - jail(8)'s own words
+    """The jail could not be made."""
+
+
+@contextlib.contextmanager
+def lock(run: str, name: str) -> Iterator[None]:
+    """One process of this root at a time."""
+    os.makedirs(run, exist_ok=True)
+    fd = os.open(f"{run}/{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def main() -> None:
+    spec = marshal.load(sys.stdin.buffer)
+    try:
+        print(launch(spec))
+    except (JailFailed, rootfs.MountFailed) as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"jail: {error.filename or 'jail_set'}: {error.strerror}")
+
+
+def launch(spec: dict[str, Any]) -> int:
+    """Make the jail and return its jid."""
+    run, name = spec["run"], spec["name"]
+    first = _First(spec)
+    try:
+        first.await_word()
+        with lock(run, "jails"):
+            if registry.running(run, name):
+                raise JailFailed(f'jail: jail "{name}" already exists')
+            jid = _next_jid(run)
+            registry.write(run, name, _record(spec, jid, first.pid))
+        first.go()
+        first.await_word()
+    except BaseException:
+        first.kill()
+        raise
+    return jid
+
+
+def _record(spec: dict[str, Any], jid: int, pid: int) -> dict[str, str]:
+    return {
+        "jid": str(jid),
+        "pid": str(pid),
+        "start": registry.start_time(pid),
+        "path": spec["path"],
+        "hostname": spec["hostname"],
+        "persist": "1" if spec["persist"] else "0",
+        "capabilities": " ".join(map(str, spec["capabilities"])),
+    }
+
+
+def _next_jid(run: str) -> int:
+    path = run + "/jid"
+    try:
+        with open(path, encoding="ascii") as file:
+            jid = int(file.read()) + 1
+    except FileNotFoundError:
+        jid = 1
+    with open(path, "w", encoding="ascii") as file:
+        file.write(str(jid))
+    return jid
+
+
+class _First:
+    """Process 1 of the new jail, seen from its maker: it says a word, waits to be let go, says another, and serves."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self._words, words = os.pipe()
+        going, self._go = os.pipe()
+        own = os.open("/proc/self/ns/pid", os.O_RDONLY)
+        linux.unshare(linux.NEWPID)
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._words)
+            os.close(self._go)
+            _be_first(spec, words, going)
+        linux.setns(own, linux.NEWPID)
+        for fd in (own, words, going):
+            os.close(fd)
+
+    def await_word(self) -> None:
+        word = os.read(self._words, 4096).decode()
+        if word != "ok":
+            raise JailFailed(word or "jail: process 1 of the jail was killed")
+
+    def go(self) -> None:
+        os.write(self._go, b"g")
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def _be_first(spec: dict[str, Any], words: int, going: int) -> None:
+    """Process 1: never returns."""
+    try:
+        namespaces = linux.NEWNS | linux.NEWUTS | linux.NEWIPC
+        linux.unshare(namespaces)
+        linux.sethostname(spec["hostname"][:64])
+        rootfs.enter(spec["path"], spec["mounts"], own_users=spec["own_users"])
+        linux.set_process_name("jail:" + spec["name"])
+        os.write(words, b"ok")
+        if os.read(going, 1):  # nothing to read: the jailer was killed before the jail was recorded
+            _hold(spec)
+            os.write(words, b"ok")
+            null = os.open("/dev/null", os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            for fd in (null, words, going):
+                os.close(fd)
+            init.serve(persist=spec["persist"])
+    except (JailFailed, rootfs.MountFailed) as error:
+        os.write(words, str(error).encode())
+    except OSError as error:
+        os.write(words, f"jail: {error.filename or 'jail_set'}: {error.strerror}".encode())
+    except BaseException as error:  # noqa: BLE001 - a fault in here must be heard, and must not run on in a fork
+        os.write(words, f"jail: {error!r}".encode())
+    finally:
+        os._exit(0)
+
+
+def _hold(spec: dict[str, Any]) -> None:
+    """Start the sleep that keeps the jail alive until its command has been brought in."""
+    if not spec["helper"]:
+        return
+    pid = os.fork()
+    if pid == 0:
+        try:
+            linux.limit_capabilities(frozenset(spec["capabilities"]))
+            null = os.open("/dev/null", os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            os.execve(HELPER[0], HELPER, {"PATH": "/sbin:/bin:/usr/sbin:/usr/bin"})
+        finally:
+            os._exit(127)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status:
+        raise JailFailed(f"jail: /bin/sh -c sleep 1234&: exited {status}")
+
+
+if __name__ == "__main__":
+    main()

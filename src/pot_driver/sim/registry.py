@@ -1,0 +1,99 @@
+"""Which jails there are: one record per jail below the root, believed only while its first process lives.
+
+`jls` and `pot info` do nothing but this, thousands of times, so only `os` is imported.
+
+Not here: making and ending jails (see `jail`).
+"""
+
+from __future__ import annotations
+
+import os
+
+_EXITING = 0x4  # PF_EXITING: pid 1 of a jail stays in this state until its last zombie is reaped
+
+
+class Record:
+    """What is known of a jail; the keys are those of the file."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        self.fields = fields
+
+    @property
+    def jid(self) -> int:
+        return int(self.fields["jid"])
+
+    @property
+    def pid(self) -> int:
+        """The host's pid of the jail's first process, which holds its namespaces."""
+        return int(self.fields["pid"])
+
+    @property
+    def alive(self) -> bool:
+        return is_alive(self.pid, self.fields["start"])
+
+
+def directory(run: str) -> str:
+    return run + "/jails"
+
+
+def read(run: str, name: str) -> Record | None:
+    """The record of a jail, which may have ended."""
+    try:
+        with open(f"{directory(run)}/{name}", encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return Record(dict(line.split("=", 1) for line in lines))
+
+
+def write(run: str, name: str, fields: dict[str, str]) -> None:
+    os.makedirs(directory(run), exist_ok=True)
+    path = f"{directory(run)}/{name}"
+    temporary = f"{run}/jails.{name}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(f"{key}={value}\n" for key, value in fields.items())
+    os.rename(temporary, path)
+
+
+def remove(run: str, name: str) -> None:
+    try:
+        os.unlink(f"{directory(run)}/{name}")
+    except FileNotFoundError:
+        return
+
+
+def recorded(run: str) -> list[str]:
+    """The names of all records, those of ended jails included."""
+    try:
+        return sorted(os.listdir(directory(run)))
+    except FileNotFoundError:
+        return []
+
+
+def running(run: str, name: str) -> Record | None:
+    """The record of a jail that lives."""
+    record = read(run, name)
+    return record if record is not None and record.alive else None
+
+
+def start_time(pid: int) -> str:
+    """The clock tick in which a process began: with its pid it names the process for ever. Empty: it is gone."""
+    fields = _stat(pid)
+    return fields[19] if fields else ""
+
+
+def is_alive(pid: int, start: str) -> bool:
+    fields = _stat(pid)
+    return bool(fields) and fields[19] == start and fields[0] not in "ZX" and not int(fields[6]) & _EXITING
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on (field 3 is number 0)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text[text.rindex(")") + 2 :].split()
