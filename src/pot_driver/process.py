@@ -86,9 +86,9 @@ class Child:
         """Exit status, or -N when signal N killed it; does not wait for its output's end."""
         return await self._process.wait()
 
-    async def kill_group(self) -> None:
+    async def kill_group(self, grace_s: float = TERM_GRACE_S) -> None:
         """End the command and all that it started: hang-up and TERM, then KILL."""
-        await self._process.end_group(hang_up=self._terminal is not None)
+        await self._process.end_group(hang_up=self._terminal is not None, grace_s=grace_s)
 
     def close(self) -> None:
         """Let go of pipes and terminal."""
@@ -235,13 +235,13 @@ class _Process:
         await self._ended.wait()
         return self._popen.returncode
 
-    async def end_group(self, *, hang_up: bool = False) -> None:
+    async def end_group(self, *, hang_up: bool = False, grace_s: float = TERM_GRACE_S) -> None:
         """TERM, grace, KILL, reap: also for those of the group who outlive its leader."""
         if hang_up:
             self._signal_group(signal.SIGHUP)
         self._signal_group(signal.SIGTERM)
         try:
-            async with asyncio.timeout(TERM_GRACE_S):
+            async with asyncio.timeout(grace_s):
                 await self.wait()
         except TimeoutError:
             pass
