@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from pot_driver.clock import Clock
@@ -73,7 +73,7 @@ class Events:
         for listener in self._listeners:
             listener.put(event)
 
-    async def subscribe(self) -> AsyncIterator[TaskEvent]:
+    async def subscribe(self) -> AsyncGenerator[TaskEvent, None]:
         """All events from now on, after those of the last minute which nobody has heard."""
         listener = _Listener()
         for since, event in self._missed:

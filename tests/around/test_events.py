@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from pot_driver.events import MESSAGE_LENGTH, QUEUE_LENGTH, REPLAY_S, Events
@@ -93,7 +92,7 @@ async def test_a_slow_listener_loses_the_oldest_and_harms_nobody() -> None:
 
     assert len(quick) == 2 * QUEUE_LENGTH + 1
     assert (await anext(slow)).message == f"step {QUEUE_LENGTH + 1}"
-    await close(slow)
+    await slow.aclose()
 
 
 async def test_what_happens_before_anyone_listens_is_heard_for_a_minute() -> None:
@@ -119,7 +118,7 @@ async def test_what_a_leaving_listener_has_not_read_goes_to_the_next() -> None:
     leaving = events.subscribe()
     assert (await anext(leaving)).message == "one"
     events.emit(WEB, "three")
-    await close(leaving)
+    await leaving.aclose()
     heard: list[TaskEvent] = []
 
     await listen(events, heard, "three")
@@ -159,9 +158,4 @@ async def test_a_message_is_one_short_line() -> None:
 
     assert message.startswith("###> cannot do it xxx")
     assert len(message) == MESSAGE_LENGTH
-    await close(stream)
-
-
-async def close(stream: AsyncIterator[TaskEvent]) -> None:
-    """End a subscription as a cancelled stream does."""
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()

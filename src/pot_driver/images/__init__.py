@@ -1,0 +1,216 @@
+"""Images come into pot's cache before `pot prepare` asks for them.
+
+pot downloads under its host-wide lock and without a time limit: one slow mirror would hold up every start on
+the node. Here they come outside the lock, once for all who wait, with limits, progress, and errors that say
+what the server said. Where the cache is not ours to write, pot fetches by itself, as it always did.
+
+Not here: import, hash and signature (pot's own, in `prepare`), the transfer of one file (`download`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import structlog
+
+from pot_driver.errors import TryAgain
+from pot_driver.images.download import PART, SCHEMES, Absent, Progress, fetch, without_credentials
+from pot_driver.pot.layout import PotPaths, image_pot
+
+if TYPE_CHECKING:
+    from pot_driver.clock import Clock
+    from pot_driver.config import DownloadOptions
+    from pot_driver.plan import ImageRef
+
+PROGRESS_S = 10.0  # Nomad keeps ten events of a task
+_LAYER = re.compile(r"([A-Za-z0-9_][\w.-]*):([A-Za-z0-9_][\w.-]*)@\S+", re.ASCII)
+
+log = structlog.get_logger()
+
+
+class Images:
+    """One per process. `paths` and `options` are asked each time: SetConfig may change both."""
+
+    def __init__(
+        self, clock: Clock, paths: Callable[[], PotPaths | None], options: Callable[[], DownloadOptions]
+    ) -> None:
+        self._clock = clock
+        self._paths = paths
+        self._options = options
+        self._flights: dict[tuple[str, str], _Flight] = {}
+
+    async def ensure(self, image: ImageRef, progress: Callable[[str], None]) -> None:
+        """Return when `pot prepare` will find the image, or when only pot can fetch it.
+
+        PotFailed: the image is not there. TryAgain: the network, the server or the disk had a bad moment.
+        """
+        store = self._store(image)
+        if store is None:
+            return
+        while not store.complete(image):
+            flight = self._flights.get((image.pot, image.tag))
+            if flight is None and len(self._flights) >= self._options().max_parallel:
+                progress("Waiting for other image downloads")
+                landings = [other.landed for other in self._flights.values()]
+                await asyncio.wait(landings, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            flight = flight or self._launch(image, store)
+            if flight.image == image:
+                await flight.wait(progress)
+                return
+            # The same file from elsewhere is under way: only one of the two may write it.
+            await asyncio.wait([flight.landed])
+
+    def _store(self, image: ImageRef) -> _Store | None:
+        paths = self._paths()
+        scheme = urlsplit(image.url).scheme
+        if scheme not in SCHEMES:
+            log.debug("image left to pot's own fetch", reason=f"scheme {scheme!r}")
+            return None
+        if paths is None or not os.access(paths.cache, os.W_OK | os.X_OK):
+            log.debug("image left to pot's own fetch", reason="pot's cache is unknown or not writable")
+            return None
+        return _Store(paths)
+
+    def _launch(self, image: ImageRef, store: _Store) -> _Flight:
+        key = (image.pot, image.tag)
+        options = self._options()
+        store.sweep(older_than_s=self._clock.now_s() - 2 * options.inactivity_timeout_s)
+        self._flights[key] = _Flight(image, store, options, landed=lambda: self._flights.pop(key))
+        return self._flights[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """What of an image is on this host."""
+
+    paths: PotPaths
+
+    def file(self, pot: str, tag: str, suffix: str) -> Path:
+        file = self.paths.image_file(pot, tag)
+        return file.with_name(f"{file.name}{suffix}")
+
+    def imported(self, pot: str, tag: str) -> bool:
+        return self.paths.conf(image_pot(pot, tag)).exists()
+
+    def missing(self, image: ImageRef, pot: str, tag: str) -> tuple[str, ...]:
+        """Which files of `pot` at `tag`, the image or a parent, are not in the cache: small ones first."""
+        signed = image.signature_pubkey and (pot, tag) == (image.pot, image.tag)
+        suffixes = (".skein", *((".skein.sig",) if signed else ()), ".meta", "")
+        return tuple(suffix for suffix in suffixes if not self.file(pot, tag, suffix).exists())
+
+    def parent(self, pot: str, tag: str) -> tuple[str, str] | None:
+        """The image that a layered one is a difference to."""
+        with suppress(OSError, ValueError):
+            match = _LAYER.fullmatch(self.file(pot, tag, ".meta").read_text()[:1024].strip())
+            return (match[1], match[2]) if match else None
+        return None
+
+    def lineage(self, pot: str, tag: str) -> Iterator[tuple[str, str]]:
+        """The image and its parents, as far as pot would import them."""
+        seen = set()
+        while (pot, tag) not in seen and not self.imported(pot, tag):
+            yield pot, tag
+            seen.add((pot, tag))
+            parent = self.parent(pot, tag)
+            if parent is None:
+                return
+            pot, tag = parent
+
+    def complete(self, image: ImageRef) -> bool:
+        """Whether pot will need no network."""
+        return not any(
+            set(self.missing(image, pot, tag)) - {".meta"}  # pot does without
+            for pot, tag in self.lineage(image.pot, image.tag)
+        )
+
+    def sweep(self, *, older_than_s: float) -> None:
+        """Remove what a killed plugin left: a living download writes more often than this."""
+        for part in self.paths.cache.glob(f".*{PART}"):
+            with suppress(OSError):
+                if part.stat().st_mtime < older_than_s:
+                    part.unlink()
+
+
+class _Flight:
+    """One image on its way, in a thread that may be left behind: name lookups and reads cannot be cancelled."""
+
+    def __init__(
+        self, image: ImageRef, store: _Store, options: DownloadOptions, *, landed: Callable[[], object]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.image = image
+        self.landed: asyncio.Future[BaseException | None] = self._loop.create_future()
+        self._on_landed = landed
+        self._store = store
+        self._idle_s = options.inactivity_timeout_s
+        self._progress = Progress(url=self._shown)
+        self._stop = threading.Event()
+        self._waiting = 0
+        self._limit = self._loop.call_later(options.timeout_s, self._expire, options.timeout_s)
+        threading.Thread(target=self._fly, name=f"download {image.pot}", daemon=True).start()
+
+    async def wait(self, progress: Callable[[str], None]) -> None:
+        """Wait with the others. When the last one leaves, the download ends."""
+        progress(f"Downloading image {self._shown}")
+        self._waiting += 1
+        try:
+            while not (await asyncio.wait([self.landed], timeout=PROGRESS_S))[0]:
+                progress(f"Downloading image {self._progress.text()}")
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._land(TryAgain("nobody waits for this image any more"))
+        outcome = self.landed.result()
+        if outcome is not None:
+            raise outcome
+
+    def _land(self, outcome: BaseException | None) -> None:
+        if not self.landed.done():
+            self._stop.set()
+            self._limit.cancel()
+            self._on_landed()
+            self.landed.set_result(outcome)
+
+    def _expire(self, limit_s: float) -> None:
+        self._land(TryAgain(f"cannot download {self._progress.text()} after {limit_s:g} s, the limit"))
+
+    def _fly(self) -> None:
+        outcome: BaseException | None = None
+        try:
+            self._bring()
+        except Exception as error:  # noqa: BLE001 - raised again where someone waits
+            outcome = error
+        with suppress(RuntimeError):  # the plugin ends: nobody waits
+            self._loop.call_soon_threadsafe(self._land, outcome)
+
+    def _bring(self) -> None:
+        for pot, tag in self._store.lineage(self.image.pot, self.image.tag):
+            for suffix in self._store.missing(self.image, pot, tag):
+                with suppress(*((Absent,) if suffix == ".meta" else ())):
+                    self._fetch(pot, tag, suffix)
+
+    def _fetch(self, pot: str, tag: str, suffix: str) -> None:
+        fetch(
+            self._url(pot, tag, suffix),
+            self._store.file(pot, tag, suffix),
+            idle_s=self._idle_s,
+            progress=self._progress,
+            stop=self._stop,
+        )
+
+    def _url(self, pot: str, tag: str, suffix: str) -> str:
+        return f"{self.image.url.rstrip('/')}/{self._store.file(pot, tag, suffix).name}"
+
+    @property
+    def _shown(self) -> str:
+        return without_credentials(self._url(self.image.pot, self.image.tag, ""))
