@@ -17,6 +17,7 @@ from pot_driver.errors import ConfigError
 from pot_driver.model import Dns
 from pot_driver.operator import hcljob
 from pot_driver.operator.job import Group, Job, PortAsk, Task, TaskResources, Template
+from pot_driver.operator.template import unknown_actions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +27,6 @@ Api = Mapping[str, object]
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
-# Consul-template actions that need no server: {{ env "NAME" }} only.
-_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-ENV_ACTION = re.compile(r'\{\{-?\s*env\s+"([^"]+)"\s*-?\}\}')
 
 # What the agent and the servers do around a task; the task itself runs the same without.
 _NOMADS = {
@@ -211,9 +209,7 @@ class _Reader:
         if (left, right) != ("{{", "}}"):
             self.problems.append(f"{where}: other delimiters need Nomad")
         self.problems.extend(
-            f'{where}: {action[0]} needs Nomad (known here: {{{{ env "NAME" }}}})'
-            for action in _ACTION.finditer(data)
-            if not ENV_ACTION.fullmatch(action[0])
+            f'{where}: {action} needs Nomad (known here: {{{{ env "NAME" }}}})' for action in unknown_actions(data)
         )
         return Template(
             data=data,
