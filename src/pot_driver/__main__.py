@@ -1,0 +1,55 @@
+"""The ways in: `nomad-pot-driver` (what Nomad launches), `pot-driver` (for people), `python -m pot_driver` (either).
+
+What must happen before gRPC is imported happens here.
+
+Not here: anything else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from pot_driver import handshake
+
+
+def plugin() -> int:
+    """Serve the agent that launched us."""
+    if not handshake.invited(os.environ):
+        sys.stderr.write(
+            'This is a plugin: Nomad launches it to run tasks with driver = "pot". For people there is pot-driver.\n'
+        )
+        return 1
+    # Ctrl-C at the agent's terminal reaches us too, and the agent needs us to stop its tasks. A handler and not
+    # SIG_IGN: children would inherit that, and a job's kill_signal may be SIGINT.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    # Where Python forks (FreeBSD), gRPC's fork handlers write to stderr for every child.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+    from pot_driver import logs  # noqa: PLC0415 - not for people who start us by hand
+
+    logs.configure(2)
+
+    import asyncio  # noqa: PLC0415
+
+    from pot_driver import app  # noqa: PLC0415 - imports gRPC
+
+    return asyncio.run(app.serve(os.environ))
+
+
+def operator() -> int:
+    """The command line for people."""
+    from pot_driver.operator.cli import main as command_line  # noqa: PLC0415 - the plugin starts without it
+
+    return command_line()
+
+
+def main() -> int:
+    """The plugin if a host launched us, else the command line."""
+    return plugin() if handshake.invited(os.environ) else operator()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
