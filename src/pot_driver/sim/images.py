@@ -1,0 +1,197 @@
+"""Image files: NAME_TAG.xz with its .meta and .skein, as `pot export` writes and `pot import` reads them.
+
+The .xz is a compressed tar of the pot's `conf` and `m`. The .skein is one line of 1024 bits in hexadecimal over the
+.xz and the .meta; the function is SHAKE-256, since Python has no Skein. The .meta is `-`, or `POT:TAG@SNAPSHOT`: the
+image that must be imported before this one.
+
+Not here: fetching, the cache and pot's words about them (`commands/import`), signatures (`signify`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+from typing import TYPE_CHECKING
+
+from pot_driver.sim import skeleton
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pot_driver.sim.root import Root
+
+META, HASH, SIGNATURE = ".meta", ".skein", ".skein.sig"
+NO_DEPENDENCY = "-"
+_DIGEST_BYTES = 128  # skein1024's
+_SEARCH_PATH = ("bin", "sbin", "usr/bin", "usr/sbin")
+_CONF = """\
+pot.level=0
+pot.type=single
+pot.base=14.1
+pot.potbase=
+pot.dns=inherit
+pot.cmd={cmd}
+host.hostname="{hostname}"
+osrelease="14.1-RELEASE"
+pot.attr.start-at-boot=NO
+pot.attr.early-start-at-boot=NO
+pot.attr.persistent=YES
+pot.attr.no-rc-script=NO
+pot.attr.prunable=NO
+pot.attr.localhost-tunnel=NO
+pot.attr.no-tmpfs=NO
+pot.attr.no-etc-hosts=NO
+pot.attr.to-be-pruned=NO
+pot.attr.enforce_statfs=2
+pot.attr.mount=NO
+pot.attr.fdescfs=NO
+pot.attr.linprocfs=NO
+pot.attr.nullfs=NO
+pot.attr.procfs=NO
+pot.attr.tmpfs=NO
+pot.attr.zfs=NO
+pot.attr.raw_sockets=NO
+pot.attr.sysvshm=new
+pot.attr.sysvsem=new
+pot.attr.sysvmsg=new
+pot.attr.children=0
+pot.attr.mlock=NO
+pot.attr.devfs_ruleset=4
+pot.attr.exec_stop=
+pot.attr.stop_timeout=10
+pot.stack={stack}
+network_type={network}
+vnet={vnet}
+"""
+
+
+class ImageError(Exception):
+    """An image could not be made or read."""
+
+
+def create(
+    root: Root,
+    name: str,
+    tag: str,
+    *,
+    from_dir: str | None = None,
+    cmd: str | None = None,
+    network: str = "inherit",
+    stack: str = "ipv4",
+    depends: str = NO_DEPENDENCY,
+) -> str:
+    """Make an image in the root's `images` and return the path of its .xz.
+
+    Without `from_dir` it shows the host's own /usr. A directory without a shell of its own is laid over that.
+    """
+    os.makedirs(root.images, exist_ok=True)
+    archive = f"{root.images}/{name}_{tag}.xz"
+    with tempfile.TemporaryDirectory(dir=root.images, prefix=".making-") as work:
+        os.makedirs(work + "/conf")
+        pot = f"{name}_{tag}".replace(".", "_")
+        skeleton.write(work + "/conf/pot.conf", _conf(pot, cmd=cmd, network=network, stack=stack))
+        if from_dir is None:
+            _make_skeleton(work)
+        elif not skeleton.is_complete(from_dir):
+            _check_visible(from_dir)
+            _make_skeleton(work)
+        _publish(archive, depends, lambda tar: _fill(tar, work, from_dir))
+    return archive
+
+
+def _conf(pot: str, *, cmd: str | None, network: str, stack: str) -> str:
+    return _CONF.format(
+        cmd=cmd or "sh /etc/rc",
+        hostname=f"{pot}.{os.uname().nodename}",
+        stack=stack,
+        network=network,
+        vnet="true" if network.endswith("bridge") else "false",
+    )
+
+
+def _make_skeleton(work: str) -> None:
+    os.mkdir(work + "/m")
+    skeleton.make(work + "/m")
+
+
+def _check_visible(from_dir: str) -> None:
+    if os.path.isdir(from_dir + "/usr"):
+        raise ImageError(
+            f"{from_dir} has a usr directory but no bin/sh: add its own shell and programs, "
+            "or put its files elsewhere, since the host's /usr will be mounted over it"
+        )
+
+
+def _fill(tar: tarfile.TarFile, work: str, from_dir: str | None) -> None:
+    for part in ("conf", "m"):
+        if os.path.isdir(f"{work}/{part}"):
+            tar.add(f"{work}/{part}", part)
+    if from_dir is not None:
+        tar.add(from_dir, "m")
+        if skeleton.is_complete(from_dir):
+            _add_scripts(tar, from_dir)
+
+
+def _add_scripts(tar: tarfile.TarFile, from_dir: str) -> None:
+    """What a start script calls and this root does not have."""
+    for name, text in skeleton.SCRIPTS.items():
+        if not any(os.path.lexists(f"{from_dir}/{place}/{name}") for place in _SEARCH_PATH):
+            place = "usr/bin" if os.path.islink(from_dir + "/bin") else "bin"
+            member = tarfile.TarInfo(f"m/{place}/{name}")
+            member.size, member.mode = len(text), 0o755
+            tar.addfile(member, io.BytesIO(text.encode()))
+
+
+def export(directory: str, archive: str, *, depends: str = NO_DEPENDENCY) -> None:
+    """Write a pot's directory (its `conf` and `m`) as an image: `archive`, its .meta and its .skein."""
+    _publish(archive, depends, lambda tar: _fill(tar, directory, None))
+
+
+def _publish(archive: str, depends: str, fill: Callable[[tarfile.TarFile], None]) -> None:
+    temporary = f"{archive}.{os.getpid()}"
+    try:
+        with tarfile.open(temporary, "w:xz", preset=0) as tar:  # images are made far more often than sent
+            fill(tar)
+        os.rename(temporary, archive)
+    except OSError as error:
+        raise ImageError(f"cannot write {archive}: {error.strerror}") from error
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+    skeleton.write(archive + META, depends + "\n")
+    skeleton.write(archive + HASH, digest(archive) + "\n")
+
+
+def import_archive(archive: str, directory: str) -> None:
+    """Unpack an image into a pot's directory: `zfs receive`."""
+    try:
+        with tarfile.open(archive, "r:xz") as tar:
+            tar.extractall(directory, numeric_owner=True, filter=_within)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ImageError(f"cannot receive: {error}") from error
+
+
+def _within(member: tarfile.TarInfo, directory: str) -> tarfile.TarInfo:
+    """Refuses what would lie outside, and otherwise keeps every mode and owner."""
+    tarfile.tar_filter(member, directory)
+    return member
+
+
+def digest(archive: str) -> str:
+    """What the .skein must say, for an image with or without a .meta."""
+    function = hashlib.shake_256()
+    for path in (archive, archive + META):
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                while block := file.read(1 << 20):
+                    function.update(block)
+    return function.hexdigest(_DIGEST_BYTES)
+
+
+def is_intact(archive: str) -> bool:
+    """The image is the one that its .skein was made for."""
+    with open(archive + HASH, encoding="ascii", errors="replace") as file:
+        return file.read() == digest(archive) + "\n"
