@@ -10,7 +10,6 @@ Not here: fetching, the cache and pot's words about them (`commands/import`), si
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import tarfile
 import tempfile
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 META, HASH, SIGNATURE = ".meta", ".skein", ".skein.sig"
 NO_DEPENDENCY = "-"
 _DIGEST_BYTES = 128  # skein1024's
-_SEARCH_PATH = ("bin", "sbin", "usr/bin", "usr/sbin")
 _CONF = """\
 pot.level=0
 pot.type=single
@@ -131,18 +129,6 @@ def _fill(tar: tarfile.TarFile, work: str, from_dir: str | None) -> None:
             tar.add(f"{work}/{part}", part)
     if from_dir is not None:
         tar.add(from_dir, "m")
-        if skeleton.is_complete(from_dir):
-            _add_scripts(tar, from_dir)
-
-
-def _add_scripts(tar: tarfile.TarFile, from_dir: str) -> None:
-    """What a start script calls and this root does not have."""
-    for name, text in skeleton.SCRIPTS.items():
-        if not any(os.path.lexists(f"{from_dir}/{place}/{name}") for place in _SEARCH_PATH):
-            place = "usr/bin" if os.path.islink(from_dir + "/bin") else "bin"
-            member = tarfile.TarInfo(f"m/{place}/{name}")
-            member.size, member.mode = len(text), 0o755
-            tar.addfile(member, io.BytesIO(text.encode()))
 
 
 def export(directory: str, archive: str, *, depends: str = NO_DEPENDENCY) -> None:

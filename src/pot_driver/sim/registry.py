@@ -22,6 +22,7 @@ class Record:
 
     @property
     def jid(self) -> int:
+        """The jail's number."""
         return int(self.fields["jid"])
 
     @property
@@ -31,6 +32,7 @@ class Record:
 
     @property
     def alive(self) -> bool:
+        """Is this the record of a jail that has not ended?"""
         return is_alive(self.pid, self.fields["start"])
 
 
@@ -40,6 +42,8 @@ def directory(run: str) -> str:
 
 def read(run: str, name: str) -> Record | None:
     """The record of a jail, which may have ended."""
+    if "/" in name or name in ("", ".", ".."):
+        return None
     try:
         with open(f"{directory(run)}/{name}", encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().splitlines()

@@ -40,8 +40,8 @@ def enter(path: str, mounts: tuple[tuple[str, str, bool], ...], *, own_users: bo
     """
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     trees = [_take(path, own_users=own_users)]
-    host = [(d, d, True) for d in _shown(path)]
-    wanted = [(s, t, r, None if s == TMPFS else _take(s, own_users=own_users)) for s, t, r in (*host, *mounts)]
+    host = [(d, d, True) for d in shown(path)]
+    wanted = [(t, r, None if s == TMPFS else _take(s, own_users=own_users)) for s, t, r in (*host, *mounts)]
     devices = [(name, _take("/dev/" + name, own_users=False)) for name in _DEVICES]
     linux.move_mount(trees[0], path)
     os.chdir(path)
@@ -51,11 +51,12 @@ def enter(path: str, mounts: tuple[tuple[str, str, bool], ...], *, own_users: bo
     _mount_proc()
     linux.umount(".", linux.MNT_DETACH)
     os.chdir("/")
-    for source, target, readonly, tree in wanted:
-        _attach(source, target, readonly=readonly, tree=tree)
+    for target, readonly, tree in wanted:
+        _attach(target, readonly=readonly, tree=tree)
 
 
-def _shown(path: str) -> list[str]:
+def shown(path: str) -> list[str]:
+    """The host's directories that the pot with this root shows."""
     try:
         with open(path + HOST_LIST, encoding="utf-8") as file:
             wanted = file.read().splitlines()
@@ -72,7 +73,7 @@ def _take(source: str, *, own_users: bool) -> int:
         raise MountFailed(f"mount_nullfs: {source}: {error.strerror}") from error
 
 
-def _attach(source: str, target: str, *, readonly: bool, tree: int | None) -> None:
+def _attach(target: str, *, readonly: bool, tree: int | None) -> None:
     try:
         if tree is None:
             linux.mount(TMPFS, target, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")
