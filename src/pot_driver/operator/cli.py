@@ -1,0 +1,128 @@
+"""`pot-driver`: the command line for people.
+
+Not here: what the commands do (each has its room).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pot_driver import __version__
+from pot_driver.errors import ConfigError, DriverError
+
+USAGE_ERROR = 2
+
+_Error = TypeVar("_Error", bound=BaseException)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and do it; the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except* ConfigError as errors:
+        _complain([problem for error in _leaves(errors) for problem in error.problems])
+        status = USAGE_ERROR
+    except* (DriverError, OSError) as errors:
+        _complain([str(error) for error in _leaves(errors)])
+        status = 1
+    except* (KeyboardInterrupt, asyncio.CancelledError):
+        status = 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pot-driver",
+        description="Run, look at and try out Nomad jobs for FreeBSD pots, without Nomad.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run the pot tasks of a job file until they end")
+    _job_arguments(run)
+    _plain_argument(run)
+    run.set_defaults(command=_run)
+
+    doctor = commands.add_parser("doctor", help="ask the driver what it finds on this host")
+    _plain_argument(doctor)
+    doctor.set_defaults(command=_doctor)
+
+    demo = commands.add_parser("demo", help="show the whole life of a task on pot-sim")
+    demo.add_argument("job", type=Path, metavar="JOB", help="examples/web.nomad.hcl")
+    _plain_argument(demo)
+    demo.set_defaults(command=_demo)
+
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(command=_version)
+    return parser
+
+
+def _job_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", type=Path, metavar="JOB", help="a job file: Nomad's JSON, or HCL")
+    parser.add_argument(
+        "--var",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="NAME=VALUE",
+        help="a value for a variable of the job file; may be repeated",
+    )
+
+
+def _plain_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plain", action="store_true", help="no colours, one line per thing (also when not on a terminal)"
+    )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+# The rooms are imported when they are needed: `pot-driver version` has no use for gRPC.
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pot_driver.operator import console, run  # noqa: PLC0415
+
+    terminal = console.Console(plain=arguments.plain)
+    return asyncio.run(run.run(arguments.job, dict(arguments.var), terminal))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from pot_driver.operator import console, doctor  # noqa: PLC0415
+
+    return asyncio.run(doctor.look(console.Console(plain=arguments.plain)))
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from pot_driver.operator import console, demo  # noqa: PLC0415
+
+    terminal = console.Console(plain=arguments.plain, steps_only=True)
+    return asyncio.run(demo.show(arguments.job, terminal))
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(f"pot-driver {__version__}")
+    return 0
+
+
+def _leaves(group: BaseExceptionGroup[_Error]) -> Iterator[_Error]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _complain(problems: Sequence[str]) -> None:
+    for problem in dict.fromkeys(problems):
+        print(f"pot-driver: {problem}", file=sys.stderr)

@@ -1,0 +1,33 @@
+"""`pot-driver doctor`: what the driver finds on this host, as a Nomad client would learn it.
+
+Not here: the finding (the plugin's fingerprint).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pot_driver import __version__
+from pot_driver.operator import installation
+from pot_driver.operator.run import Session
+
+if TYPE_CHECKING:
+    from pot_driver._proto.plugins.shared.structs.proto.attribute_pb2 import Attribute
+    from pot_driver.operator.console import Console
+
+
+async def look(console: Console) -> int:
+    """Show health and attributes; the status to exit with."""
+    pot = installation.find()
+    console.title(f"pot-driver {__version__} looks at {pot.label}")
+    async with Session.open(pot, console) as session:
+        answer = await session.agent.fingerprint()
+        for name, attribute in sorted(answer.attributes.items()):
+            console.note(f"{name} = {_text(attribute)}")
+    return 0
+
+
+def _text(attribute: Attribute) -> str:
+    kind = attribute.WhichOneof("value")
+    value = getattr(attribute, kind) if kind else ""
+    return (str(value).lower() if isinstance(value, bool) else str(value)) + attribute.unit

@@ -1,0 +1,81 @@
+"""Which pot there is: the host's own on FreeBSD, elsewhere pot-sim's, whose root is made when it is missing.
+
+Not here: simulating pot (see `sim`).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pot_driver.errors import DriverError
+
+ROOT_VARIABLE = "POT_SIM_ROOT"
+# Not the agent's: two plugins that keep house in one place would clean up after each other.
+_FREEBSD_STATE = "/var/run/pot-driver-run"
+
+
+class NoPot(DriverError):  # noqa: N818 - what is the matter
+    """There is no pot here, and none can be simulated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """A pot and the plugin block that points the driver to it."""
+
+    label: str
+    plugin_config: Mapping[str, object]
+    bin: Path | None = None  # the simulator's executables
+
+    @property
+    def simulated(self) -> bool:
+        """Whether this is pot-sim."""
+        return self.bin is not None
+
+
+def find() -> Installation:
+    """The pot of this host, or a simulated one."""
+    if platform.system() == "FreeBSD":
+        return Installation(label="the pot of this host", plugin_config={"state_dir": _FREEBSD_STATE})
+    return simulated(default_root())
+
+
+def default_root() -> Path:
+    """Where the simulator's pots and images lie when POT_SIM_ROOT does not say."""
+    given = os.environ.get(ROOT_VARIABLE)
+    return Path(given) if given else Path(tempfile.gettempdir()) / f"pot-sim-{os.getuid()}"
+
+
+def simulated(root: Path) -> Installation:
+    """The simulator's installation below `root`, made if it is not there."""
+    if not (root / "bin" / "pot").exists():
+        pot_sim(root, "init")
+    if root.stat().st_uid != os.getuid():
+        raise NoPot(f"{root} belongs to someone else; set {ROOT_VARIABLE} to a directory of your own")
+    return Installation(
+        label=f"pot-sim in {root}, a simulated pot: this host is {platform.system()}",
+        plugin_config={"host_path": f"{root}/bin:/usr/bin:/bin", "state_dir": f"{root}/driver"},
+        bin=root / "bin",
+    )
+
+
+def pot_sim(root: Path, *arguments: str) -> str:
+    """Run the simulator's own command; its words are the error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pot_driver.sim", *arguments],
+        env={**os.environ, ROOT_VARIABLE: str(root)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise NoPot(f"pot-sim {' '.join(arguments)}: {' / '.join(words[-3:]) or 'it failed'}")
+    return done.stdout
