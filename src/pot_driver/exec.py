@@ -21,7 +21,8 @@ from pot_driver.model import ExecInput, ExecOutput, ExecResult, ExecSetup, ExitR
 from pot_driver.pot.command import exec_command
 
 if TYPE_CHECKING:
-    from pot_driver.process import Child, Processes
+    from pot_driver.pot.cli import Pot
+    from pot_driver.process import Child
 
 EXEC_SCRIPT = "/secrets/.pot/exec.sh"  # in the pot
 OUTPUT_LIMIT = 64 * 1024  # of each stream of a command that is not streamed; Nomad uses 4 KiB
@@ -34,22 +35,15 @@ _REFUSAL = b"###>  The pot is not running"
 log = structlog.get_logger()
 
 
-def argv(pot_name: str, command: Sequence[str], *, script: bool) -> tuple[str, ...]:
-    """The `pot exec` that runs `command`; `script`: whether the task has an `exec.sh`."""
-    if not command or not command[0]:
-        raise ConfigError(["the command to execute is empty"])
-    if any("\0" in word for word in command):
-        raise ConfigError(["the command to execute contains a NUL character"])
-    through = ("/bin/sh", EXEC_SCRIPT) if script else ()
-    return ("pot", *exec_command(pot_name, (*through, *command)).argv)
+async def run(pot: Pot, pot_name: str, command: Sequence[str], timeout_s: float, *, script: bool = True) -> ExecResult:
+    """Run a command to its end, 0 = without a time limit. On TimedOut it is dead, with all its children.
 
-
-async def run(
-    processes: Processes, pot_name: str, command: Sequence[str], timeout_s: float, *, script: bool = True
-) -> ExecResult:
-    """Run a command to its end, 0 = without a time limit. On TimedOut it is dead, with all its children."""
-    done = await processes.run(
-        argv(pot_name, command, script=script), timeout_s=timeout_s or math.inf, limit_bytes=OUTPUT_LIMIT
+    `script`: whether the task has an `exec.sh`.
+    """
+    done = await pot.processes.run(
+        (pot.executable, *_argv(pot_name, command, script=script)),
+        timeout_s=timeout_s or math.inf,
+        limit_bytes=OUTPUT_LIMIT,
     )
     if done.status == 1 and _is_refusal(done.stdout):
         raise _not_running(pot_name)
@@ -57,7 +51,7 @@ async def run(
 
 
 async def stream(
-    processes: Processes,
+    pot: Pot,
     pot_name: str,
     setup: ExecSetup,
     requests: AsyncIterator[ExecInput],
@@ -68,8 +62,8 @@ async def stream(
 
     Closing the generator (the user left) ends the command and all that it started. Use `contextlib.aclosing`.
     """
-    words = argv(pot_name, setup.command, script=script)
-    child = await processes.open(words, tty=TERMINAL if setup.tty else None)
+    words = (pot.executable, *_argv(pot_name, setup.command, script=script))
+    child = await pot.processes.open(words, tty=TERMINAL if setup.tty else None)
     session = _Session(child, tty=setup.tty)
     left = False
     async with asyncio.TaskGroup() as tasks:
@@ -108,7 +102,7 @@ class _Session:
     _sending: int = 0
 
     async def listen(self, requests: AsyncIterator[ExecInput]) -> None:
-        """Do what the user's messages say. An empty one is a heartbeat; the host never says that it is over."""
+        """Do what the user's messages say; an empty one is a heartbeat. Nomad never ends them, others may."""
         try:
             async for request in requests:
                 if request.tty_size is not None:
@@ -117,7 +111,8 @@ class _Session:
                     await self.child.write(request.data)
                 if request.close:
                     self.child.close_stdin()
-        except Exception as error:  # noqa: BLE001 - the connection broke: the other direction will notice
+            self.child.close_stdin()
+        except Exception as error:  # noqa: BLE001 - a broken connection: the other direction will notice
             log.debug("exec input ended", error=repr(error))
 
     async def work(self) -> None:
@@ -170,6 +165,15 @@ class _Session:
         if not self.tty:
             await self.outputs.put(ExecOutput(stream="stderr", close=True))
         await self.outputs.put(ExecOutput(exit=ExitResult(exit_code=_exit_code(status))))
+
+
+def _argv(pot_name: str, command: Sequence[str], *, script: bool) -> tuple[str, ...]:
+    if not command or not command[0]:
+        raise ConfigError(["the command to execute is empty"])
+    if any("\0" in word for word in command):
+        raise ConfigError(["the command to execute contains a NUL character"])
+    through = ("/bin/sh", EXEC_SCRIPT) if script else ()
+    return exec_command(pot_name, (*through, *command)).argv
 
 
 def _is_refusal(output: bytes) -> bool:

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 from pot_driver.events import MESSAGE_LENGTH, QUEUE_LENGTH, REPLAY_S, Events
 from pot_driver.model import TaskConfig, TaskEvent
 
 WEB = TaskConfig(id="alloc-1/web/0a1b2c3d", name="web", alloc_id="alloc-1")
 DB = TaskConfig(id="alloc-2/db/0a1b2c3d", name="db", alloc_id="alloc-2")
-
-
-class HandClock:
-    """A clock that a test sets by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def now_s(self) -> float:
-        """Read it."""
-        return self.now
-
-    def monotonic_s(self) -> float:
-        """Read it."""
-        return self.now
 
 
 async def listen(events: Events, into: list[TaskEvent], until: str) -> None:
@@ -36,9 +22,9 @@ async def listen(events: Events, into: list[TaskEvent], until: str) -> None:
                 return
 
 
-async def test_an_event_names_its_task_and_its_time() -> None:
+async def test_an_event_names_its_task_and_its_time(clock: Any) -> None:
     """Nomad drops what does not carry alloc and task name, and shows 1970 without a time."""
-    events = Events(HandClock())
+    events = Events(clock)
     events.emit(WEB, "Downloading image", url="http://mirror/web_1.0.xz")
     heard: list[TaskEvent] = []
 
@@ -56,9 +42,9 @@ async def test_an_event_names_its_task_and_its_time() -> None:
     ]
 
 
-async def test_two_listeners_hear_the_same() -> None:
+async def test_two_listeners_hear_the_same(clock: Any) -> None:
     """The host before and the host after a reattach both listen."""
-    events = Events(HandClock())
+    events = Events(clock)
     first: list[TaskEvent] = []
     second: list[TaskEvent] = []
 
@@ -74,9 +60,9 @@ async def test_two_listeners_hear_the_same() -> None:
     assert first == second
 
 
-async def test_a_slow_listener_loses_the_oldest_and_harms_nobody() -> None:
+async def test_a_slow_listener_loses_the_oldest_and_harms_nobody(clock: Any) -> None:
     """Emitting is not even a coroutine; a listener that does not read keeps a bounded queue."""
-    events = Events(HandClock())
+    events = Events(clock)
     slow = events.subscribe()
     events.emit(WEB, "wake")
     assert (await anext(slow)).message == "wake"
@@ -95,9 +81,8 @@ async def test_a_slow_listener_loses_the_oldest_and_harms_nobody() -> None:
     await slow.aclose()
 
 
-async def test_what_happens_before_anyone_listens_is_heard_for_a_minute() -> None:
+async def test_what_happens_before_anyone_listens_is_heard_for_a_minute(clock: Any) -> None:
     """A fast start right after a relaunch of the plugin is not lost; stale news is."""
-    clock = HandClock()
     events = Events(clock)
     events.emit(WEB, "stale")
     clock.now += REPLAY_S + 1
@@ -110,9 +95,9 @@ async def test_what_happens_before_anyone_listens_is_heard_for_a_minute() -> Non
     assert [event.message for event in heard] == ["Preparing pot", "Started"]
 
 
-async def test_what_a_leaving_listener_has_not_read_goes_to_the_next() -> None:
+async def test_what_a_leaving_listener_has_not_read_goes_to_the_next(clock: Any) -> None:
     """The host's connection may break with events in flight."""
-    events = Events(HandClock())
+    events = Events(clock)
     events.emit(WEB, "one")
     events.emit(WEB, "two")
     leaving = events.subscribe()
@@ -126,9 +111,9 @@ async def test_what_a_leaving_listener_has_not_read_goes_to_the_next() -> None:
     assert [event.message for event in heard] == ["two", "three"]
 
 
-async def test_a_task_does_not_repeat_itself() -> None:
+async def test_a_task_does_not_repeat_itself(clock: Any) -> None:
     """Nomad keeps ten events of a task: the same one again would push out another."""
-    events = Events(HandClock())
+    events = Events(clock)
     for _ in range(5):
         events.emit(WEB, "Waiting for pot's lock")
     events.emit(DB, "Waiting for pot's lock")
@@ -148,9 +133,9 @@ async def test_a_task_does_not_repeat_itself() -> None:
     ]
 
 
-async def test_a_message_is_one_short_line() -> None:
+async def test_a_message_is_one_short_line(clock: Any) -> None:
     """Words of pot can be many lines; an event is one."""
-    events = Events(HandClock())
+    events = Events(clock)
     events.emit(WEB, "###>  cannot\n\tdo it " + "x" * 9000)
     stream = events.subscribe()
 

@@ -13,7 +13,7 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ class Images:
     """One per process. `paths` and `options` are asked each time: SetConfig may change both."""
 
     def __init__(
-        self, clock: Clock, paths: Callable[[], PotPaths | None], options: Callable[[], DownloadOptions]
+        self, clock: Clock, paths: Callable[[], Awaitable[PotPaths]], options: Callable[[], DownloadOptions]
     ) -> None:
         self._clock = clock
         self._paths = paths
@@ -53,8 +53,8 @@ class Images:
 
         PotFailed: the image is not there. TryAgain: the network, the server or the disk had a bad moment.
         """
-        store = self._store(image)
-        if store is None:
+        store = _Store(await self._paths())
+        if not store.usable(image):
             return
         while not store.complete(image):
             flight = self._flights.get((image.pot, image.tag))
@@ -70,17 +70,6 @@ class Images:
             # The same file from elsewhere is under way: only one of the two may write it.
             await asyncio.wait([flight.landed])
 
-    def _store(self, image: ImageRef) -> _Store | None:
-        paths = self._paths()
-        scheme = urlsplit(image.url).scheme
-        if scheme not in SCHEMES:
-            log.debug("image left to pot's own fetch", reason=f"scheme {scheme!r}")
-            return None
-        if paths is None or not os.access(paths.cache, os.W_OK | os.X_OK):
-            log.debug("image left to pot's own fetch", reason="pot's cache is unknown or not writable")
-            return None
-        return _Store(paths)
-
     def _launch(self, image: ImageRef, store: _Store) -> _Flight:
         key = (image.pot, image.tag)
         options = self._options()
@@ -94,6 +83,16 @@ class _Store:
     """What of an image is on this host."""
 
     paths: PotPaths
+
+    def usable(self, image: ImageRef) -> bool:
+        scheme = urlsplit(image.url).scheme
+        if scheme not in SCHEMES:
+            log.debug("image left to pot's own fetch", reason=f"scheme {scheme!r}")
+            return False
+        if not os.access(self.paths.cache, os.W_OK | os.X_OK):
+            log.debug("image left to pot's own fetch", reason=f"cannot write to {self.paths.cache}")
+            return False
+        return True
 
     def file(self, pot: str, tag: str, suffix: str) -> Path:
         file = self.paths.image_file(pot, tag)

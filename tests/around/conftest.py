@@ -1,0 +1,78 @@
+"""A host made of small sh scripts: each test writes the `pot`, `rctl`, `ps` that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+import pytest
+
+from pot_driver.config import decode_plugin
+from pot_driver.pot.cli import Pot
+from pot_driver.process import Processes
+
+
+@dataclass(frozen=True)
+class ScriptedHost:
+    """A directory of stand-ins; whatever they are asked is noted in `calls`."""
+
+    root: Path
+
+    @property
+    def bin(self) -> Path:
+        """The first directory of the host path."""
+        return self.root / "bin"
+
+    @property
+    def processes(self) -> Processes:
+        """Looks commands up here first."""
+        return Processes(f"{self.bin}:/usr/bin:/bin")
+
+    @property
+    def pot(self) -> Pot:
+        """The door to the stand-in of pot."""
+        return Pot(self.processes, decode_plugin(b"").timeouts)
+
+    def script(self, name: str, body: str) -> None:
+        """Write or replace a stand-in; a running one goes on with its old text."""
+        new = self.root / "new"
+        note = f'echo "{name} $*" >>{quote(str(self.root))}/calls'
+        new.write_text(f"#!/bin/sh\nROOT={quote(str(self.root))}\n{note}\n{body}\n")
+        new.chmod(0o755)
+        new.replace(self.bin / name)
+
+    def calls(self) -> list[str]:
+        """What was run, in order."""
+        try:
+            return (self.root / "calls").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> ScriptedHost:
+    """A host without any command of its own."""
+    (tmp_path / "bin").mkdir()
+    return ScriptedHost(tmp_path)
+
+
+class HandClock:
+    """A clock that a test sets by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def now_s(self) -> float:
+        """Read it."""
+        return self.now
+
+    def monotonic_s(self) -> float:
+        """Read it."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """A clock that stands still."""
+    return HandClock()
