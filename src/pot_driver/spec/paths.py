@@ -1,0 +1,129 @@
+"""Host paths that a job names: where they lead, and whether the job may go there.
+
+A relative path, and one that begins with /local, /secrets or /alloc, is in the task's own directories and must stay
+there. Any other absolute path is the host's, if the plugin's `volumes` block allows it. Symlinks are followed before
+the question is asked, pot gets the path without them, and `changed` asks again just before use.
+
+Not here: what is done with the path.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+
+from pot_driver.config.checks import shown
+from pot_driver.spec.draft import Draft
+from pot_driver.spec.values import HostPath
+
+_PRIVATE = "private"  # Nomad's own secrets beside the task's
+
+
+def resolve(draft: Draft, option: str, text: str, *, directory: bool | None, free: bool = False) -> HostPath:
+    """Where the path leads. `directory`: what it must be, None: a file or a directory.
+
+    `free`: the host's paths are under another rule than the `volumes` block, and need not be there yet.
+    """
+    if "\0" in text or "\n" in text or not text.strip():
+        draft.wrong(option, f"{shown(text)} is not a path")
+        return HostPath(path=text)
+    own = _own(draft, text)
+    path = posixpath.normpath(own or text).replace("//", "/")
+    if own is None and (free or not _allowed(draft, option, text, path)):
+        return HostPath(path=path)
+    if not draft.look:
+        if own is not None and not _inside(draft, path):
+            _outside(draft, option, text)
+        return HostPath(path=path)
+    real = os.path.realpath(own or text)
+    if own is not None and not _inside(draft, real):
+        _outside(draft, option, text)
+    elif own is None and not _allowed(draft, option, text, real):
+        return HostPath(path=real)
+    return HostPath(path=real) if free else _identify(draft, option, text, real, directory=directory)
+
+
+def trusted(draft: Draft, option: str, path: str) -> HostPath:
+    """A directory that the host's administrator, through Nomad, put there for this task."""
+    if not draft.look:
+        return HostPath(path=path)
+    return _identify(draft, option, path, os.path.realpath(path), directory=True)
+
+
+def changed(host_path: HostPath) -> str | None:
+    """What is wrong when the path leads elsewhere now than when it was checked."""
+    if host_path.inode is None:
+        return None
+    try:
+        now = os.lstat(host_path.path)
+    except OSError as err:
+        return f"{host_path.path} was there when the job was checked and is not now: {err.strerror}"
+    same = (now.st_dev, now.st_ino) == (host_path.device, host_path.inode)
+    if not same or os.path.realpath(host_path.path) != host_path.path:
+        return f"{host_path.path} was replaced after the job was checked"
+    return None
+
+
+def in_own_directories(draft: Draft, host_path: HostPath) -> bool:
+    """Whether only Nomad and this very task write there: not in what other tasks share, nor on the host."""
+    return _below(host_path.path, os.path.realpath(draft.task.task_dir)) or not draft.look
+
+
+def _own(draft: Draft, text: str) -> str | None:
+    """The path in the task's own directories, None when it is the host's."""
+    task = draft.task
+    for inside, outside in (("/local", task.local_dir), ("/secrets", task.secrets_dir), ("/alloc", task.shared_dir)):
+        if text == inside or text.startswith(f"{inside}/"):
+            return outside + text.removeprefix(inside)
+    # A path that already lies there: "${NOMAD_TASK_DIR}" of jobs for drivers without an image.
+    if text.startswith(f"{task.alloc_dir}/"):
+        return text
+    return None if text.startswith("/") else f"{task.task_dir}/{text}"
+
+
+def _inside(draft: Draft, path: str) -> bool:
+    task = draft.task
+    real = os.path.realpath if draft.look else posixpath.normpath
+    if _below(path, f"{real(task.task_dir)}/{_PRIVATE}"):
+        return False
+    return any(_below(path, real(root)) for root in (task.task_dir, task.shared_dir))
+
+
+def _outside(draft: Draft, option: str, text: str) -> None:
+    draft.wrong(option, f"{shown(text)} leads out of the task's own directories (local, secrets and ../alloc)")
+
+
+def _allowed(draft: Draft, option: str, text: str, path: str) -> bool:
+    volumes = draft.plugin.volumes
+    if not volumes.enabled:
+        draft.wrong(
+            option,
+            f"{shown(text)} is a path of the host, and this node has volumes disabled: "
+            "only paths in the task's own directories can be used, such as local/…",
+        )
+        return False
+    roots = [os.path.realpath(root) if draft.look else root for root in volumes.allowed_paths]
+    if roots and not any(_below(path, root) for root in roots):
+        listed = ", ".join(volumes.allowed_paths)
+        draft.wrong(option, f"{shown(text)} is not below one of this node's allowed_paths {listed}")
+        return False
+    return True
+
+
+def _identify(draft: Draft, option: str, text: str, real: str, *, directory: bool | None) -> HostPath:
+    try:
+        found = os.lstat(real)
+    except OSError as err:
+        draft.wrong(option, f"{shown(text)}: {err.strerror} on the host" + (f" ({real})" if real != text else ""))
+        return HostPath(path=real)
+    is_directory = stat.S_ISDIR(found.st_mode)
+    if directory is True and not is_directory:
+        draft.wrong(option, f"{shown(text)} is not a directory" + (" (copy takes files)" if "mount" in option else ""))
+    elif directory is not True and not stat.S_ISREG(found.st_mode) and (directory is False or not is_directory):
+        draft.wrong(option, f"{shown(text)} is not a file" + (" or directory" if directory is None else ""))
+    return HostPath(path=real, device=found.st_dev, inode=found.st_ino, is_directory=is_directory)
+
+
+def _below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip("/") + "/")
