@@ -53,8 +53,8 @@ class Watcher(Protocol):
     def plugin_lost(self) -> None:
         """The plugin has died."""
 
-    def plugin_back(self, seconds: float) -> None:
-        """A new one has taken over."""
+    def task_recovered(self, task_id: str) -> None:
+        """A new one has taken a task over."""
 
 
 def plugin_argv() -> tuple[str, ...]:
@@ -136,6 +136,7 @@ class Agent:
                     raise CallFailed(error.details() or str(error.code())) from error
             await self._relaunch(plugin)
             await self.recover_task(handle)
+            self._watcher.task_recovered(handle.config.id)
 
     async def recover_task(self, handle: driver_pb2.TaskHandle) -> None:
         """RecoverTask, as after an agent restart: the driver's configuration is not kept in the handle."""
@@ -184,12 +185,10 @@ class Agent:
         async with self._relaunching:
             if self.plugin is not lost:
                 return  # another task's wait was first
-            began = asyncio.get_running_loop().time()
             self._watcher.plugin_lost()
             await lost.disconnect()
             await self.launch()
             await self.configure()
-            self._watcher.plugin_back(asyncio.get_running_loop().time() - began)
 
     async def _watch_health(self, plugin: Plugin, first: asyncio.Future[driver_pb2.FingerprintResponse]) -> None:
         try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pot_driver._proto.plugins.drivers.proto import driver_pb2
-from pot_driver.errors import ConfigError
+from pot_driver.errors import ConfigError, DriverError
 from pot_driver.operator import interpolation, ports, template
 from pot_driver.operator.hclspec import encode
 
@@ -83,7 +83,7 @@ class Allocation:
         """Delete the directories. Nothing may be mounted there: a deletion must not walk into a pot."""
         mounted = [path for path in _directories(self.dir) if os.path.ismount(path)]
         if mounted:
-            raise ConfigError([f"not deleted: {path} is still mounted" for path in mounted])
+            raise DriverError(f"not deleted: still mounted: {', '.join(mounted)}")
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def log_path(self, task: Task, stream: str) -> Path:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from pot_driver import __version__
 from pot_driver.errors import ConfigError, DriverError
+from pot_driver.operator.console import TOLD
 
 USAGE_ERROR = 2
 
@@ -26,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except* ConfigError as errors:
-        _complain([problem for error in _leaves(errors) for problem in error.problems])
+        _complain([problem for error in _untold(errors) for problem in error.problems])
         status = USAGE_ERROR
     except* (DriverError, OSError) as errors:
-        _complain([str(error) for error in _leaves(errors)])
+        _complain([str(error) or type(error).__name__ for error in _untold(errors)])
         status = 1
     except* (KeyboardInterrupt, asyncio.CancelledError):
         status = 130
@@ -115,11 +116,12 @@ def _version(_: argparse.Namespace) -> int:
     return 0
 
 
-def _leaves(group: BaseExceptionGroup[_Error]) -> Iterator[_Error]:
+def _untold(group: BaseExceptionGroup[_Error]) -> Iterator[_Error]:
+    """The errors in it, but those that a step has shown already."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
+            yield from _untold(error)
+        elif TOLD not in getattr(error, "__notes__", ()):
             yield error
 
 

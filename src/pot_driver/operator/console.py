@@ -18,6 +18,7 @@ from pot_driver.clock import Clock, SystemClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TOLD = "the console has told it"  # a note on an error that needs no further words
 _RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
 _RED, _GREEN, _YELLOW = "\x1b[31m", "\x1b[32m", "\x1b[33m"
 _TASK_COLOURS = ("\x1b[36m", "\x1b[35m", "\x1b[34m", "\x1b[33m")
@@ -66,6 +67,7 @@ class Console:
             seconds = self._clock.monotonic_s() - began
             words = str(error) or type(error).__name__
             self._step_line(self._paint(_RED, self._sign("✗", "x")), name, seconds, f"failed: {words}")
+            error.add_note(TOLD)
             raise
         seconds = self._clock.monotonic_s() - began
         self._step_line(self._paint(_GREEN, self._sign("✓", "+")), name, seconds, step.result)

@@ -22,7 +22,7 @@ from pot_driver.operator.allocation import Allocation
 from pot_driver.operator.logpipe import LogPipe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from pot_driver.operator.console import Console
     from pot_driver.operator.hclog import LogLine
@@ -43,7 +43,7 @@ class Session:
         self.agent = Agent(plugin_argv(), pot.plugin_config, group=group, watcher=self)
         self.events: list[driver_pb2.DriverTaskEvent] = []
         self.changed = asyncio.Condition()
-        self.back = asyncio.Event()
+        self.recovered = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
@@ -82,11 +82,10 @@ class Session:
         """Tell."""
         self.console.note("the plugin has died: launching a new one")
 
-    def plugin_back(self, seconds: float) -> None:
+    def task_recovered(self, task_id: str) -> None:
         """Tell."""
-        pid = self.agent.plugin.pid
-        self.console.note(f"a new plugin, pid {pid}, has taken over after {seconds:.2f} s")
-        self.back.set()
+        self.console.note(f"a new plugin, pid {self.agent.plugin.pid}, has taken over {task_id}")
+        self.recovered.set()
 
     async def saw(self, *beginnings: str) -> None:
         """Return when an event with one of these beginnings has come."""
@@ -104,7 +103,15 @@ class TaskRun:
     handle: driver_pb2.TaskHandle
     waiting: asyncio.Task[driver_pb2.WaitTaskResponse]
 
-    def __init__(self, session: Session, allocation: Allocation, task: Task) -> None:
+    def __init__(
+        self,
+        session: Session,
+        allocation: Allocation,
+        task: Task,
+        *,
+        output: Callable[[str, str, bytes], None] | None = None,
+    ) -> None:
+        self._output = output or session.console.output
         self.session = session
         self.allocation = allocation
         self.task = task
@@ -116,7 +123,7 @@ class TaskRun:
         self._logs = [
             LogPipe(
                 self.allocation.log_path(self.task, stream),
-                partial(self.session.console.output, self.task.name, stream),
+                partial(self._output, self.task.name, stream),
             )
             for stream in ("stdout", "stderr")
         ]

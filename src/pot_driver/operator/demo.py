@@ -1,0 +1,198 @@
+"""`pot-driver demo`: the whole life of a task on pot-sim, a step at a time, through what `pot-driver run` uses.
+
+Everything lies in one directory of its own, which is swept before and removed after; a demo that was killed
+leaves nothing that the next one would stumble over.
+
+Not here: running jobs (see `run`), the simulator (see `installation`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pot_driver import __version__
+from pot_driver.errors import DriverError
+from pot_driver.operator import installation, jobfile
+from pot_driver.operator.allocation import Allocation
+from pot_driver.operator.demohouse import House, free_port
+from pot_driver.operator.run import Session, TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pot_driver.operator.console import Console
+    from pot_driver.operator.job import Task
+
+IMAGE, TAG = "web", "1.0"
+GREETING = "Hello from inside a pot"
+PATIENCE_S = 30.0  # for what should come at once
+
+
+class Disappointed(DriverError):  # noqa: N818 - what happened
+    """A step did not show what it promises."""
+
+
+async def show(path: Path, console: Console) -> int:
+    """Run the demo; the status to exit with."""
+    async with House() as house:
+        console.title(f"pot-driver {__version__}: the life of {path.name} on pot-sim, a simulated pot")
+        pot = installation.simulated(house.sim)
+        source = path.parent / "web-image"
+        installation.pot_sim(house.sim, "image", "create", IMAGE, TAG, "--from", str(source))
+        url = house.serve(house.sim / "images")
+        job = jobfile.read(path, {"images": url, "port": str(free_port())})
+        console.note(f"an image {IMAGE}_{TAG} with a web server inside, made from {source}, is served at {url}")
+        allocation = Allocation.place(job, job.groups[0], house.allocs)
+        async with Session.open(pot, console) as session:
+            house.remember(session.agent.plugin)
+            allocation.create()
+            await _Show(house, session, allocation, job.groups[0].tasks[0]).all()
+    console.title("That was all of it, and nothing is left.")
+    return 0
+
+
+@dataclass
+class _Show:
+    house: House
+    session: Session
+    allocation: Allocation
+    task: Task
+    said: bytes = b""
+    wrote: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def all(self) -> None:
+        run = TaskRun(self.session, self.allocation, self.task, output=self._output)
+        await self._start(run)
+        who = await self._http(run)
+        await self._log()
+        await self._exec(run)
+        await self._stats(run)
+        await self._recover(run, who)
+        await self._stop(run)
+        await self._destroy(run)
+
+    async def _start(self, run: TaskRun) -> None:
+        console = self.session.console
+        starting = self.session.group.create_task(run.start())
+        with console.step("download", "the driver fetches the image itself, outside pot's lock") as step:
+            arrived = self.session.group.create_task(self.session.saw("Preparing"))
+            await asyncio.wait({starting, arrived}, return_when=asyncio.FIRST_COMPLETED)
+            arrived.cancel()
+            if starting.done():
+                await starting  # its error, if it has one
+            size = (self.house.sim / "images" / f"{IMAGE}_{TAG}.xz").stat().st_size
+            step.result = f"{IMAGE}_{TAG}.xz, {size / 1024:.0f} KiB over HTTP"
+            step.more = ["other tasks of this host go on starting meanwhile"]
+        with console.step("start", "pot prepare, copy-in, mount-in, start") as step:
+            await starting
+            step.result = f"pot {_pot_name(run)}"
+            step.more = [*run.places(), "Nomad's log pipes go straight to the app: no process of ours between"]
+
+    async def _http(self, run: TaskRun) -> Mapping[str, object]:
+        with self.session.console.step("http", "asking through the mapped port") as step:
+            await self._line(b"serving ")
+            page = await _get(run, "/")
+            if GREETING not in page:
+                raise Disappointed(f"/ does not say {GREETING!r} but {page[:200]!r}")
+            who = await self._who(run)
+            if who["allocation"] != self.allocation.id or not who["configuration"]:
+                raise Disappointed(f"not our app: {who}")
+            step.result = f'"{GREETING}", says {who["hostname"]}'
+            step.more = ["the page comes from a template that is mounted, its configuration was copied in"]
+        return who
+
+    async def _log(self) -> None:
+        with self.session.console.step("log", "reading what the app writes") as step:
+            line = await self._line(b"GET / ")
+            step.result = f'stdout has "{line}"'
+
+    async def _exec(self, run: TaskRun) -> None:
+        command = ("/bin/sh", "-c", 'echo "$NOMAD_TASK_NAME in $(hostname)"; cat /mnt/index.html | wc -l')
+        with self.session.console.step("exec", "running a command inside") as step:
+            done = await self.session.agent.exec_task(run.config.id, command, int(PATIENCE_S))
+            words = b" / ".join(done.stdout.split(b"\n")[:-1]).decode(errors="replace")
+            if done.result.exit_code or not words.startswith(f"{run.task.name} in "):
+                raise Disappointed(f"exit code {done.result.exit_code}: {words}")
+            step.result = f"exit code 0: {words}"
+
+    async def _stats(self, run: TaskRun) -> None:
+        with self.session.console.step("stats", "asking for a sample") as step:
+            async with asyncio.timeout(PATIENCE_S):
+                usage = (await self.session.agent.first_stats(run.config.id)).agg_resource_usage
+            if not usage.memory.rss:
+                raise Disappointed("no memory in use")
+            step.result = f"{usage.memory.rss / 2**20:.1f} MiB in memory, {usage.cpu.percent:.1f} % CPU"
+
+    async def _recover(self, run: TaskRun, before: Mapping[str, object]) -> None:
+        agent = self.session.agent
+        with self.session.console.step("recover", "kill -9 of the plugin") as step:
+            old = agent.plugin.pid
+            await agent.plugin.crash()
+            async with asyncio.timeout(PATIENCE_S):
+                await self.session.recovered.wait()
+            self.house.remember(agent.plugin)
+            after = await self._who(run)
+            if (after["pid"], after["started"]) != (before["pid"], before["started"]):
+                raise Disappointed(f"the app was touched: before {before}, after {after}")
+            step.result = f"plugin {old} killed, {agent.plugin.pid} took over; app untouched, pid {after['pid']}"
+            step.more = ["all that matters lies in Nomad's handle and the task's own state directory"]
+
+    async def _stop(self, run: TaskRun) -> None:
+        with self.session.console.step("stop", "SIGTERM, and time to end") as step:
+            await run.stop()
+            async with asyncio.timeout(PATIENCE_S):
+                answer = await run.waiting
+            if answer.err:
+                raise Disappointed(answer.err)
+            step.result = f"exit code {answer.result.exit_code}"
+
+    async def _destroy(self, run: TaskRun) -> None:
+        with self.session.console.step("destroy", "undoing all that the task made") as step:
+            await run.clean_up()
+            self.allocation.remove()
+            left = self.house.leftovers(_pot_name(run))
+            if left:
+                raise Disappointed(f"left behind: {', '.join(left)}")
+            step.result = "nothing left: no pot, no jail, no process, no mount, no file"
+
+    def _output(self, task: str, stream: str, data: bytes) -> None:
+        self.said += data
+        self.wrote.set()
+        self.session.console.output(task, stream, data)
+
+    async def _line(self, word: bytes) -> str:
+        """The app's line with this word, as soon as it has written it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                self.wrote.clear()
+                lines = self.said.split(b"\n")[:-1]
+                if found := next((line for line in lines if word in line), None):
+                    return found.decode(errors="replace")
+                await self.wrote.wait()
+
+    async def _who(self, run: TaskRun) -> Mapping[str, object]:
+        who: Mapping[str, object] = json.loads(await _get(run, "/whoami"))
+        return who
+
+
+async def _get(run: TaskRun, path: str) -> str:
+    port = run.config.resources.ports[0]
+    url = f"http://{port.host_ip}:{port.value}{path}"
+
+    def fetch() -> str:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
+            return str(answer.read().decode())
+
+    try:
+        return await asyncio.to_thread(fetch)
+    except OSError as error:
+        raise Disappointed(f"{url}: {error}") from error
+
+
+def _pot_name(run: TaskRun) -> str:
+    return f"{run.config.name}_{run.config.id.rsplit('/', 1)[-1]}_{run.config.alloc_id}"
