@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pot_driver.plan.expected import Expected, ExpectedMount, differences, hooks_in
-from pot_driver.plan.scripts import START, STOP, TaskFile, early_files, task_files
+from pot_driver.plan.scripts import CHANGE_USER, START, STOP, TaskFile, early_files, task_files
 from pot_driver.pot import command
 from pot_driver.pot.command import PotStep
 from pot_driver.pot.parse import FscompEntry, PotConf
@@ -58,6 +58,20 @@ class Plan:
     def own_address(self) -> bool:
         """Whether the pot can have an address of its own."""
         return self.spec.network.own_address
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """What the image must have."""
+        spec = self.spec
+        needed = ["/bin/sh", "/bin/realpath"]
+        needed += ["/bin/cp"] if spec.copies else []
+        needed += ["/bin/ls"] if any(mounting.checked_inside for mounting in spec.mounts) else []
+        return (*needed, *(CHANGE_USER if spec.user else ()))
+
+    @property
+    def new_directories(self) -> tuple[str, ...]:
+        """What the image must not have: pot copies a directory right only to where there is none."""
+        return tuple(copy.destination for copy in self.spec.copies if copy.source.is_directory)
 
     @property
     def port_map(self) -> Mapping[str, int]:

@@ -22,6 +22,7 @@ from pot_driver.spec.network import RESOLV_CONF
 
 INSIDE = "/secrets/.pot"  # as the pot sees them
 START = f"/bin/sh {INSIDE}/start.sh"
+CHANGE_USER = ("/usr/sbin/chroot", "/usr/bin/id")  # what running as another user takes
 STOP = f"/bin/sh {INSIDE}/stop.sh"
 
 _HEAD = "# Written by the pot task driver for this run of the task.\n"

@@ -1,0 +1,81 @@
+"""A prepared pot's files, seen from the host: what its image lacks, and the one setting that pot has no command for.
+
+Symlinks in a pot's root are followed as the pot would, never into the host.
+
+Not here: running pot, what a job wants (see `plan`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+_SYMLINKS = 32  # followed for one path, as kernels limit it
+
+
+def problems(root: Path, *, programs: Iterable[str], new_directories: Iterable[str]) -> list[str]:
+    """What stands against going on: programs that pot or the job needs, directories that would not be copied right."""
+    found = [f"the image has no {path}, which {why(path)}" for path in programs if not _is_program(root, path)]
+    for path in new_directories:
+        inside = lookup(root, path)
+        if inside is not None and inside.is_dir():
+            found.append(
+                f"copy: the image has a directory {path} already, and pot would copy into a directory with a random"
+                " name below it: copy its files one by one, to another place, or mount it"
+            )
+    return found
+
+
+def why(program: str) -> str:
+    """What a program is needed for."""
+    reasons = {
+        "/bin/sh": "runs every command in a pot",
+        "/bin/realpath": "pot needs to mount anything",
+        "/bin/cp": "pot needs to copy files",
+        "/bin/ls": "is needed to see that the right directories were mounted",
+    }
+    return reasons.get(program, "is needed to run the task as another user than root")
+
+
+def lookup(root: Path, path: str) -> Path | None:
+    """The file that `path` is inside the pot, None when there is none."""
+    left = [part for part in reversed(path.split("/")) if part]
+    at: list[str] = []
+    for _ in range(len(left) + _SYMLINKS * 16):
+        if not left:
+            return root.joinpath(*at)
+        part = left.pop()
+        if part == "..":
+            del at[-1:]
+        elif part != ".":
+            here = root.joinpath(*at, part)
+            if here.is_symlink():
+                target = str(here.readlink())
+                at = [] if target.startswith("/") else at
+                left += [step for step in reversed(target.split("/")) if step]
+            elif here.exists():
+                at.append(part)
+            else:
+                return None
+    return None
+
+
+def set_hostname(conf: Path, hostname: str) -> None:
+    """Write the host name into pot.conf, where `pot start` takes it from."""
+    text = conf.read_text(errors="surrogateescape")
+    lines = [line for line in text.splitlines() if not re.match(r"host\.hostname=", line)]
+    lines.append(f'host.hostname="{hostname}"')
+    descriptor, changed = tempfile.mkstemp(dir=conf.parent, prefix=".pot.conf.")
+    with os.fdopen(descriptor, "w", errors="surrogateescape") as file:
+        file.writelines(f"{line}\n" for line in lines)
+        os.fchmod(descriptor, stat.S_IMODE(conf.stat().st_mode))
+    Path(changed).replace(conf)
+
+
+def _is_program(root: Path, path: str) -> bool:
+    file = lookup(root, path)
+    return file is not None and file.is_file() and bool(file.stat().st_mode & 0o111)
