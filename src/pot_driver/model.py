@@ -160,6 +160,32 @@ class StartedTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BootId:
+    """Which boot of the host: `boot_id` where the kernel tells one, else ""."""
+
+    boottime_s: float = 0.0
+    boot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """All that a later plugin process must know to go on with a task; the handle carries it (see `task_state`).
+
+    `secrets_dir` is empty for a pot that nomad-pot-driver 0.10.0 started: it has none of our scripts.
+    """
+
+    id: str
+    name: str
+    alloc_id: str
+    pot_name: str
+    started_at_s: float
+    boot: BootId
+    secrets_dir: str = ""
+    limited: bool = False  # rctl rules outlive the pot
+    network: DriverNetwork | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskStatus:
     """InspectTask's answer. Times are seconds since the epoch; 0 = not yet."""
 

@@ -22,13 +22,14 @@ async def launch(
     processes: Processes,
     home: Home,
     *,
+    pot: str,
     pot_name: str,
     last_run_stats: str,
     stdout_path: str,
     stderr_path: str,
 ) -> None:
     """Start the pot under a keeper of its own and return when the keeper holds `alive`."""
-    argv = ("sh", "-c", _TEXT, "pot-keeper", str(home.path), processes.find("pot"), pot_name, last_run_stats)
+    argv = ("sh", "-c", _TEXT, "pot-keeper", str(home.path), processes.find(pot), pot_name, last_run_stats)
     with logs.opened(stdout_path, stderr_path) as (out, err):
         # A FIFO opens for writing only while someone reads it.
         reading = os.open(home.alive, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,0 +1,11 @@
+"""The use cases: what each of Nomad's calls means for a task and its pot.
+
+Rooms: `driver` the door, one method per call; `host` what they all work with; `start`, `stop`, `undo` the ways in and
+out, each a list of steps; `ends` how the end of a pot is learned, at once or after a plugin's death.
+
+Not here: gRPC, argv, processes.
+"""
+
+from pot_driver.driver.driver import PotDriver
+
+__all__ = ["PotDriver"]

@@ -1,0 +1,192 @@
+"""StartTask: the way up, from a plan to a running app.
+
+    image     download it, outside pot's lock
+    prepare   clone it as the task's pot, and see that pot did what it said
+    steps     attributes, copies, mounts, limits, hosts, as planned; then read back what they should have changed
+    files     start script and environment, in the task's secrets directory
+    keeper    `pot start` under a keeper, until the task's script runs
+
+Whoever calls undoes everything if it fails. Nomad cannot take a StartTask back, so it ends by itself when the
+allocation's directory is gone.
+
+Not here: what is wrong with a job (see `spec`), the order of pot's commands (see `plan`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from pot_driver import plan as planning
+from pot_driver import task_state
+from pot_driver.driver import ends
+from pot_driver.driver.host import Host
+from pot_driver.errors import PotFailed, TimedOut, TryAgain
+from pot_driver.images import Images
+from pot_driver.keeper.launch import Watch, launch
+from pot_driver.model import DriverNetwork, TaskConfig, TaskRecord
+from pot_driver.plan import Plan, TaskFile
+from pot_driver.pot import parse
+from pot_driver.pot.cli import failure, kind_of
+from pot_driver.pot.command import PotStep
+from pot_driver.pot.layout import PotPaths, image_pot
+from pot_driver.process import Completed
+
+log = structlog.get_logger()
+
+Tell = Callable[[str], None]  # a task event
+
+WANTED_POLL_S = 1.0
+BEGAN_POLL_S = 0.05
+SLOW_S = 5.0  # after which a step that waits for pot's lock is told
+SET_HOSTS_TRIES = 5
+SET_HOSTS_PAUSE_S = 0.5
+
+
+async def while_wanted(request: TaskConfig, work: Awaitable[TaskRecord]) -> TaskRecord:
+    """Do the work for as long as the allocation's directory is there."""
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        nonlocal timer
+        if request.alloc_dir and not Path(request.alloc_dir).is_dir():
+            wanted.reschedule(loop.time())
+        else:
+            timer = loop.call_later(WANTED_POLL_S, look)
+
+    timer = loop.call_later(WANTED_POLL_S, look)
+    try:
+        async with asyncio.timeout(None) as wanted:
+            return await work
+    except TimeoutError:
+        if wanted.expired():
+            raise PotFailed(f"task {request.id} is not wanted any more: {request.alloc_dir} is gone") from None
+        raise
+    finally:
+        timer.cancel()
+
+
+async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, tell: Tell) -> TaskRecord:
+    """Make the pot and start it; the record with what is known only now."""
+    paths = await host.paths()
+    home = host.homes.of(record.pot_name)
+    home.create(task_state.encode(record))
+    await images.ensure(plan.image, tell)
+    async with host.starts:
+        await _prepare(host, paths, plan, tell)
+        for step in plan.steps:
+            await _run(host, step, tell)
+        conf = parse.pot_conf(_read(paths.conf(plan.pot_name)))
+        problems = planning.verify(plan, conf, parse.fscomp(_read(paths.fscomp(plan.pot_name))))
+        if problems:
+            raise PotFailed(f"pot {plan.pot_name} is not what was asked for: {'; '.join(problems)}")
+        image_conf = parse.pot_conf(_read(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
+        write_files(Path(record.secrets_dir), planning.task_files(plan.spec, image_conf.cmd))
+        if conf.ips and plan.own_address:
+            network = DriverNetwork(addr=conf.ips[0], port_map=plan.port_map)
+            record = replace(record, network=network)
+            home.save(task_state.encode(record))
+        await _start(host, paths, record, plan)
+    return record
+
+
+async def until_running(host: Host, record: TaskRecord) -> None:
+    """Wait for the task's script to run, or for the end of a task that was quicker than we."""
+    home = host.homes.of(record.pot_name)
+    watch = Watch(home)
+    try:
+        async with asyncio.timeout(host.config.timeouts.start):
+            while not ends.began(record):
+                if watch.over:
+                    break
+                await asyncio.sleep(BEGAN_POLL_S)
+    except TimeoutError:
+        raise TimedOut(
+            f"pot start of {record.pot_name} did not get as far as the task within"
+            f" {host.config.timeouts.start:g} s: {ends.words(home) or 'pot said nothing'}"
+        ) from None
+    finally:
+        watch.close()
+    if not ends.began(record):
+        words = ends.words(home) or "pot said nothing"
+        raise kind_of(words)(f"cannot start pot {record.pot_name}: the jail did not start: {words}")
+
+
+def write_files(secrets: Path, files: tuple[TaskFile, ...]) -> None:
+    """Write the task's scripts below secrets/.pot, which an earlier run of the task may have filled with traps."""
+    directory = secrets / ".pot"
+    if directory.is_symlink() or directory.is_file():
+        directory.unlink()
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        directory.mkdir(mode=0o700)
+        for file in files:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(file.path, flags, file.mode), "wb") as target:
+                target.write(file.content)
+    except OSError as error:
+        raise TryAgain(f"cannot write the task's scripts in {directory}: {error.strerror}") from error
+
+
+async def _prepare(host: Host, paths: PotPaths, plan: Plan, tell: Tell) -> None:
+    tell(f"Preparing pot {plan.pot_name}")
+    done = await _run(host, plan.prepare, tell)
+    # pot prepare ends with 0 after failures inside; what it says and what is there tell.
+    claimed = f"Prepared the pot {plan.pot_name}".encode() in done.stdout
+    if not claimed or not paths.conf(plan.pot_name).is_file():
+        raise failure(plan.prepare, done)
+    hooks = planning.refused_hooks(plan, os.listdir(paths.conf_dir(plan.pot_name)))
+    if hooks:
+        raise PotFailed(hooks)
+
+
+async def _run(host: Host, step: PotStep, tell: Tell) -> Completed:
+    if step.verb == "set-hosts":
+        return await _set_hosts(host, step)
+    slow = asyncio.get_running_loop().call_later(
+        SLOW_S, tell, f"Waiting for pot {step.verb}: pot does this for one pot at a time"
+    )
+    if not step.locked:
+        slow.cancel()
+    try:
+        return await host.pot.run(step)
+    finally:
+        slow.cancel()
+
+
+async def _set_hosts(host: Host, step: PotStep) -> Completed:
+    """One at a time on the host: also another agent's driver or an administrator may be at it."""
+    async with host.set_hosts:
+        for _ in range(SET_HOSTS_TRIES - 1):
+            with suppress(TryAgain):
+                return await host.pot.run(step)
+            await asyncio.sleep(SET_HOSTS_PAUSE_S)
+        return await host.pot.run(step)
+
+
+async def _start(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan) -> None:
+    request = plan.spec.task
+    await launch(
+        host.processes,
+        host.homes.of(record.pot_name),
+        pot=host.pot.executable,
+        pot_name=record.pot_name,
+        last_run_stats=str(paths.last_run_stats(record.pot_name)),
+        stdout_path=request.stdout_path,
+        stderr_path=request.stderr_path,
+    )
+    await until_running(host, record)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,107 @@
+"""What Nomad keeps for us in a task's handle: versioned msgpack, readable for ever.
+
+    version 3  ours: a map of the fields of `model.TaskRecord`; unknown fields are ignored, missing ones default
+    version 2  nomad-pot-driver 0.10.0: Go field names, strings in msgpack's old raw format; it has no pot name,
+               which follows from the task id
+
+Not here: whether the task still lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgpack
+
+from pot_driver.errors import PotFailed
+from pot_driver.model import BootId, DriverNetwork, TaskConfig, TaskRecord
+
+VERSION = 3
+
+
+def encode(record: TaskRecord) -> bytes:
+    """The handle's driver_state."""
+    network = record.network
+    fields: dict[str, object] = {
+        "id": record.id,
+        "name": record.name,
+        "alloc_id": record.alloc_id,
+        "pot_name": record.pot_name,
+        "started_at_s": record.started_at_s,
+        "boottime_s": record.boot.boottime_s,
+        "boot_id": record.boot.boot_id,
+        "secrets_dir": record.secrets_dir,
+        "limited": record.limited,
+    }
+    if network is not None:
+        fields |= {
+            "addr": network.addr,
+            "port_map": dict(network.port_map),
+            "auto_advertise": network.auto_advertise,
+        }
+    packed: bytes = msgpack.packb(fields)
+    return packed
+
+
+def decode(version: int, data: bytes, config: TaskConfig, legacy_pot_name: Callable[[TaskConfig], str]) -> TaskRecord:
+    """The record in a handle of any version; PotFailed when it cannot be read."""
+    if version == VERSION:
+        return decode_record(data)
+    if version == 2:  # noqa: PLR2004 - the Go driver's
+        _check_go(data)
+        return TaskRecord(
+            id=config.id,
+            name=config.name,
+            alloc_id=config.alloc_id,
+            pot_name=legacy_pot_name(config),
+            started_at_s=0.0,
+            boot=BootId(),
+        )
+    raise PotFailed(
+        f"cannot recover task {config.id}: its handle has version {version}, this driver reads 2 and {VERSION}"
+    )
+
+
+def decode_record(data: bytes) -> TaskRecord:
+    """Our own record; PotFailed when it is damaged."""
+    fields = _unpack(data, raw=False)
+    try:
+        network = (
+            DriverNetwork(
+                addr=str(fields["addr"]),
+                port_map={str(label): int(port) for label, port in fields.get("port_map", {}).items()},
+                auto_advertise=bool(fields.get("auto_advertise")),
+            )
+            if "addr" in fields
+            else None
+        )
+        return TaskRecord(
+            id=str(fields["id"]),
+            name=str(fields["name"]),
+            alloc_id=str(fields["alloc_id"]),
+            pot_name=str(fields["pot_name"]),
+            started_at_s=float(fields.get("started_at_s", 0.0)),
+            boot=BootId(boottime_s=float(fields.get("boottime_s", 0.0)), boot_id=str(fields.get("boot_id", ""))),
+            secrets_dir=str(fields.get("secrets_dir", "")),
+            limited=bool(fields.get("limited")),
+            network=network,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PotFailed(f"cannot read the task's handle: {type(error).__name__} {error}") from error
+
+
+def _check_go(data: bytes) -> None:
+    # Nothing of it is needed, but something else than the Go driver's state must not be taken for it.
+    if b"ContainerName" not in _unpack(data, raw=True):
+        raise PotFailed("cannot read the task's handle: it is not of nomad-pot-driver 0.10.0")
+
+
+def _unpack(data: bytes, *, raw: bool) -> Mapping[Any, Any]:
+    try:
+        fields = msgpack.unpackb(data, raw=raw, strict_map_key=False)
+    except Exception as error:  # msgpack raises a dozen kinds, and none of them may end a recovery
+        raise PotFailed(f"cannot read the task's handle: {type(error).__name__} {error}") from error
+    if not isinstance(fields, dict):
+        raise PotFailed("cannot read the task's handle: it is not a map")
+    return fields
