@@ -29,7 +29,7 @@ from pot_driver.pot.layout import PotPaths, image_pot
 if TYPE_CHECKING:
     from pot_driver.clock import Clock
     from pot_driver.config import DownloadOptions
-    from pot_driver.plan import ImageRef
+    from pot_driver.spec import ImageRef
 
 PROGRESS_S = 10.0  # Nomad keeps ten events of a task
 _LAYER = re.compile(r"([A-Za-z0-9_][\w.-]*):([A-Za-z0-9_][\w.-]*)@\S+", re.ASCII)

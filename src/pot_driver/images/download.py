@@ -9,6 +9,7 @@ Not here: which files an image has, who waits for them, asyncio.
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import ssl
 import threading
@@ -75,7 +76,11 @@ def fetch(url: str, target: Path, *, idle_s: float, progress: Progress, stop: th
     try:
         with _told(lambda error: _transfer_failed(shown, idle_s, error)):
             response = _opener().open(_request(url), timeout=idle_s)
-        with response, _told(lambda error: _disk_failed(target.parent, error)), part.open("xb") as file:
+        with (
+            response,
+            _told(lambda error: _disk_failed(target.parent, error)),
+            open(part, "xb", opener=_private) as file,
+        ):
             length = response.headers.get("Content-Length")
             progress.url, progress.done_bytes = shown, 0
             progress.total_bytes = int(length) if length and length.isdecimal() else None
@@ -125,6 +130,8 @@ class _Redirects(HTTPRedirectHandler):
         if super().redirect_request(req, fp, code, msg, headers, newurl) is None:
             return None
         new = _request(newurl)
+        if new.type not in {"http", "https"}:
+            raise HTTPError(req.full_url, code, msg, headers, fp)
         basic = req.unredirected_hdrs.get("Authorization")
         if basic and (new.type, new.host) == (req.type, req.host):
             new.add_unredirected_header("Authorization", basic)
@@ -145,6 +152,10 @@ def _opener() -> OpenerDirector:
     ):
         opener.add_handler(handler())
     return opener
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 @contextmanager
