@@ -56,6 +56,7 @@ class Task:
         self.phase = Phase.STARTING
         self.result: ExitResult | None = None
         self.completed_at_s = 0.0
+        self.waiters = 0  # callers of WaitTask at this moment
         self.stop_wanted = False  # whether its end is ours
         self.changing = asyncio.Lock()  # stop and destroy, one at a time
         self._over = asyncio.Event()
@@ -113,7 +114,11 @@ class Task:
 
     async def over(self) -> ExitResult:
         """Wait for the end; TaskNotFound if the task went without having run."""
-        await self._over.wait()
+        self.waiters += 1
+        try:
+            await self._over.wait()
+        finally:
+            self.waiters -= 1
         if self.result is None:
             raise TaskNotFound(self.id)
         return self.result

@@ -258,8 +258,8 @@ _RECONCILER = Block(
         _time("period", "How often.", default='"5m"', field="period_s"),
         _time(
             "creation_grace",
-            "Spare pots younger than this.",
-            default='"5m"',
+            "Spare pots younger than this, and all pots until the agent has been there for as long.",
+            default='"10m"',
             field="creation_grace_s",
         ),
         _flag("dry_run", "false", "Only log what would be destroyed."),

@@ -18,10 +18,11 @@ from pot_driver.config import decode_plugin, decode_task
 from pot_driver.driver import ends, start, stop
 from pot_driver.driver.ends import Fate
 from pot_driver.driver.host import Host
+from pot_driver.driver.reconcile import Reconciler
 from pot_driver.driver.undo import undo
 from pot_driver.errors import DriverError, PotFailed, WrongState
 from pot_driver.events import Events
-from pot_driver.fingerprint import Fingerprinter, boot_identity
+from pot_driver.fingerprint import Fingerprinter, boot_identity, same_boot
 from pot_driver.images import Images
 from pot_driver.model import (
     ExecInput,
@@ -58,9 +59,11 @@ class PotDriver:
         self._compute = HostCompute()
         self._tasks = TaskTable()
         self._events = Events(clock)
-        self._images = Images(clock, lambda: self._host.known_paths, lambda: self._host.config.download)
+        self._images = Images(clock, lambda: self._host.paths(), lambda: self._host.config.download)
         self._stats = Stats(clock)
         self._fingerprinter = Fingerprinter(lambda: self._host)
+        self._reconciler = Reconciler(clock, self._tasks, self._events, lambda: self._host, self._destroy_abandoned)
+        self._with_agent = False  # not before the agent asks for fingerprints: two of its three launches never do
 
     def set_config(self, msgpack_config: bytes, compute: HostCompute) -> None:
         """Take the agent's plugin block (ConfigError names what is wrong in it). No side effects."""
@@ -76,6 +79,9 @@ class PotDriver:
 
     def fingerprints(self) -> AsyncIterator[Fingerprint]:
         """The first at once, then on change and periodically, until cancelled."""
+        if not self._with_agent:
+            self._with_agent = True
+            self._background.create_task(self._reconciler.run())
         return self._fingerprinter.stream()
 
     async def start_task(self, task: TaskConfig) -> StartedTask:
@@ -83,6 +89,7 @@ class PotDriver:
         host = self._host
         if not host.config.enabled:
             raise PotFailed("the pot driver is disabled in the agent's plugin block (enabled = false)")
+        self._reconciler.learn(task)
         planned = plan.build(spec.build(task, decode_task(task.driver_config), host.config))
         boot = await boot_identity(host.processes)
         entry = self._tasks.add(
@@ -94,7 +101,7 @@ class PotDriver:
                 started_at_s=self._clock.now_s(),
                 boot=boot,
                 secrets_dir=task.secrets_dir,
-                limited=planned.limited,
+                limited=planned.spec.memory_mb is not None or planned.spec.cpus is not None,
             )
         )
         async with entry.changing:
@@ -109,13 +116,14 @@ class PotDriver:
 
     async def recover_task(self, handle: TaskHandle) -> None:
         """Adopt the task of `handle`, or raise so that Nomad starts it afresh."""
+        self._reconciler.learn(handle.config)
         known = self._tasks.find(handle.config.id)
         if known is not None:
             async with known.changing:  # somebody else may be recovering it just now
                 self._tasks.get(handle.config.id)
             return
         host = self._host
-        record = task_state.decode(handle.version, handle.driver_state, handle.config, spec.legacy_pot_name)
+        record = task_state.decode(handle.version, handle.driver_state, handle.config, _go_pot_name)
         entry = self._tasks.add(record)
         async with entry.changing:
             try:
@@ -200,7 +208,7 @@ class PotDriver:
         """Run a command in the pot, 0 = no time limit."""
         entry = self._running(task_id)
         script = bool(entry.record.secrets_dir)
-        return await pot_exec.run(self._host.processes, entry.pot_name, words, timeout_s, script=script)
+        return await pot_exec.run(self._host.pot, entry.pot_name, words, timeout_s, script=script)
 
     async def exec_task_streaming(
         self, setup: ExecSetup, requests: AsyncIterator[ExecInput]
@@ -208,7 +216,7 @@ class PotDriver:
         """Run a command in the pot, interactively. Closing the generator ends the command."""
         entry = self._running(setup.task_id)
         script = bool(entry.record.secrets_dir)
-        stream = pot_exec.stream(self._host.processes, entry.pot_name, setup, requests, script=script)
+        stream = pot_exec.stream(self._host.pot, entry.pot_name, setup, requests, script=script)
         async with aclosing(stream):
             async for output in stream:
                 yield output
@@ -262,7 +270,7 @@ class PotDriver:
             return Fate.ORPHANED
 
     async def _why_lost(self, host: Host, record: TaskRecord) -> str:
-        if not _same_boot(record, await boot_identity(host.processes)):
+        if not same_boot(record.boot, await boot_identity(host.processes)):
             return "the host was rebooted"
         return f"pot {record.pot_name} does not run, and its exit code is unknown"
 
@@ -279,6 +287,9 @@ class PotDriver:
             if record.id == task_id:
                 await undo(self._host, record)
 
+    async def _destroy_abandoned(self, task_id: str) -> None:
+        await self.destroy_task(task_id, force=True)
+
     def _running(self, task_id: str) -> Task:
         entry = self._tasks.get(task_id)
         if not entry.alive:
@@ -291,5 +302,8 @@ class PotDriver:
         self._stats.forget(entry.pot_name)
 
 
-def _same_boot(record: TaskRecord, now: BootId) -> bool:
-    return same_boot(record.boot, now)
+def _go_pot_name(config: TaskConfig) -> str:
+    """The name that nomad-pot-driver 0.10.0 gave a task's pot."""
+    alloc_id, _, rest = config.id.partition("/")
+    name, _, invocation = rest.rpartition("/")
+    return f"{name}_{invocation}_{alloc_id}"

@@ -6,6 +6,7 @@ Not here: anything that changes while the plugin runs, but for what the host was
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from pot_driver.config import PluginConfig
@@ -30,19 +31,15 @@ class Host:
         self._asking = asyncio.Lock()
         self._paths: PotPaths | None = None
 
-    @property
-    def known_paths(self) -> PotPaths | None:
-        """Where pot keeps its files, once that was asked."""
-        return self._paths
-
     async def paths(self) -> PotPaths:
         """Where pot keeps its files; asked once."""
         async with self._asking:
             if self._paths is None:
                 settings = layout.settings(Path(self.processes.find(self.pot.executable)))
-                self._paths = PotPaths(
-                    fs_root=Path(await self.pot.fs_root()),
-                    cache=Path(self.config.pot_cache or settings.get("POT_CACHE") or PotPaths.cache),
-                    tmp=Path(self.config.pot_tmp or settings.get("POT_TMP") or PotPaths.tmp),
+                paths = PotPaths(fs_root=Path(await self.pot.fs_root()))
+                self._paths = replace(
+                    paths,
+                    cache=Path(self.config.pot_cache or settings.get("POT_CACHE") or paths.cache),
+                    tmp=Path(self.config.pot_tmp or settings.get("POT_TMP") or paths.tmp),
                 )
         return self._paths

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from pathlib import Path
 import structlog
 
 from pot_driver import plan as planning
-from pot_driver import task_state
+from pot_driver import spec, task_state
 from pot_driver.driver import ends
 from pot_driver.driver.host import Host
 from pot_driver.errors import PotFailed, TimedOut, TryAgain
@@ -33,7 +33,7 @@ from pot_driver.images import Images
 from pot_driver.keeper.launch import Watch, launch
 from pot_driver.model import DriverNetwork, TaskConfig, TaskRecord
 from pot_driver.plan import Plan, TaskFile
-from pot_driver.pot import parse
+from pot_driver.pot import parse, prepared
 from pot_driver.pot.cli import failure, kind_of
 from pot_driver.pot.command import PotStep
 from pot_driver.pot.layout import PotPaths, image_pot
@@ -53,24 +53,26 @@ SET_HOSTS_PAUSE_S = 0.5
 async def while_wanted(request: TaskConfig, work: Awaitable[TaskRecord]) -> TaskRecord:
     """Do the work for as long as the allocation's directory is there."""
     loop = asyncio.get_running_loop()
+    scope = asyncio.timeout(None)
+    timers: list[asyncio.TimerHandle] = []
 
     def look() -> None:
-        nonlocal timer
         if request.alloc_dir and not Path(request.alloc_dir).is_dir():
-            wanted.reschedule(loop.time())
+            scope.reschedule(loop.time())
         else:
-            timer = loop.call_later(WANTED_POLL_S, look)
+            timers[:] = [loop.call_later(WANTED_POLL_S, look)]
 
-    timer = loop.call_later(WANTED_POLL_S, look)
     try:
-        async with asyncio.timeout(None) as wanted:
+        async with scope:
+            look()
             return await work
     except TimeoutError:
-        if wanted.expired():
+        if scope.expired():
             raise PotFailed(f"task {request.id} is not wanted any more: {request.alloc_dir} is gone") from None
         raise
     finally:
-        timer.cancel()
+        for timer in timers:
+            timer.cancel()
 
 
 async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, tell: Tell) -> TaskRecord:
@@ -78,20 +80,20 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
     paths = await host.paths()
     home = host.homes.of(record.pot_name)
     home.create(task_state.encode(record))
+    for warning in plan.spec.warnings:
+        tell(warning)
     await images.ensure(plan.image, tell)
     async with host.starts:
-        await _prepare(host, paths, plan, tell)
+        await _prepare(host, paths, record, plan, tell)
+        _refuse(spec.recheck(plan.spec))
         for step in plan.steps:
             await _run(host, step, tell)
         conf = parse.pot_conf(_read(paths.conf(plan.pot_name)))
-        problems = planning.verify(plan, conf, parse.fscomp(_read(paths.fscomp(plan.pot_name))))
-        if problems:
-            raise PotFailed(f"pot {plan.pot_name} is not what was asked for: {'; '.join(problems)}")
+        _refuse(planning.verify(plan, conf, parse.fscomp(_read(paths.fscomp(plan.pot_name)))))
         image_conf = parse.pot_conf(_read(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
-        write_files(Path(record.secrets_dir), planning.task_files(plan.spec, image_conf.cmd))
+        _write(planning.task_files(plan.spec, image_conf.cmd))
         if conf.ips and plan.own_address:
-            network = DriverNetwork(addr=conf.ips[0], port_map=plan.port_map)
-            record = replace(record, network=network)
+            record = replace(record, network=DriverNetwork(addr=conf.ips[0], port_map=plan.port_map))
             home.save(task_state.encode(record))
         await _start(host, paths, record, plan)
     return record
@@ -119,32 +121,48 @@ async def until_running(host: Host, record: TaskRecord) -> None:
         raise kind_of(words)(f"cannot start pot {record.pot_name}: the jail did not start: {words}")
 
 
-def write_files(secrets: Path, files: tuple[TaskFile, ...]) -> None:
-    """Write the task's scripts below secrets/.pot, which an earlier run of the task may have filled with traps."""
-    directory = secrets / ".pot"
-    if directory.is_symlink() or directory.is_file():
-        directory.unlink()
-    shutil.rmtree(directory, ignore_errors=True)
-    try:
-        directory.mkdir(mode=0o700)
-        for file in files:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(file.path, flags, file.mode), "wb") as target:
-                target.write(file.content)
-    except OSError as error:
-        raise TryAgain(f"cannot write the task's scripts in {directory}: {error.strerror}") from error
-
-
-async def _prepare(host: Host, paths: PotPaths, plan: Plan, tell: Tell) -> None:
+async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, tell: Tell) -> None:
     tell(f"Preparing pot {plan.pot_name}")
+    _fresh_scripts(record)
+    _write(planning.early_files(plan.spec))
     done = await _run(host, plan.prepare, tell)
     # pot prepare ends with 0 after failures inside; what it says and what is there tell.
     claimed = f"Prepared the pot {plan.pot_name}".encode() in done.stdout
     if not claimed or not paths.conf(plan.pot_name).is_file():
         raise failure(plan.prepare, done)
     hooks = planning.refused_hooks(plan, os.listdir(paths.conf_dir(plan.pot_name)))
-    if hooks:
-        raise PotFailed(hooks)
+    lacking = prepared.problems(paths.root(plan.pot_name), programs=plan.programs, new_directories=plan.new_directories)
+    _refuse([hooks, *lacking] if hooks else lacking)
+    if plan.spec.network.hostname is not None:
+        prepared.set_hostname(paths.conf(plan.pot_name), plan.spec.network.hostname)
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise PotFailed(f"cannot start the task: {'; '.join(problems)}")
+
+
+def _fresh_scripts(record: TaskRecord) -> None:
+    """Make secrets/.pot anew: an earlier run of the task may have left anything there."""
+    directory = Path(record.secrets_dir, ".pot")
+    try:
+        if directory.is_symlink() or directory.is_file():
+            directory.unlink()
+        elif directory.exists():
+            shutil.rmtree(directory)
+        directory.mkdir(mode=0o700)
+    except OSError as error:
+        raise TryAgain(f"cannot make {directory}: {error.strerror}") from error
+
+
+def _write(files: tuple[TaskFile, ...]) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    for file in files:
+        try:
+            with os.fdopen(os.open(file.path, flags, file.mode), "wb") as target:
+                target.write(file.content)
+        except OSError as error:
+            raise TryAgain(f"cannot write {file.path}: {error.strerror}") from error
 
 
 async def _run(host: Host, step: PotStep, tell: Tell) -> Completed:

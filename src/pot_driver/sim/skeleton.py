@@ -14,6 +14,8 @@ from pot_driver.sim import rootfs
 _DIRECTORIES = ("dev", "etc", "mnt", "opt", "proc", "root", "tmp", "usr", "var/db", "var/log", "var/run", "var/tmp")
 _OPEN = ("tmp", "var/tmp")
 _FROM_HOST = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "services", "protocols", "localtime")
+# The host's own lie over these in a jail; who looks into the root of a stopped pot sees that they are there.
+_PROGRAMS = ("/bin/sh", "/bin/realpath", "/bin/cp", "/bin/ls", "/usr/bin/id", "/usr/sbin/chroot")
 _FILES = {
     "etc/passwd": """\
 root:*:0:0:Charlie &:/root:/bin/sh
@@ -51,6 +53,8 @@ def make(directory: str) -> None:
             os.symlink(os.readlink("/" + name), f"{directory}/{name}")
     if not os.path.lexists("/usr/bin/python3") and "/sbin" not in shown:
         _add_python(directory + "/sbin")
+    for path in _PROGRAMS:
+        write(directory + path, "", mode=0o755)
     write(directory + rootfs.HOST_LIST, "".join(path + "\n" for path in shown))
 
 

@@ -1,0 +1,155 @@
+"""The net below everything else: pots that look like ours and belong to no task.
+
+A pot is removed only if all of this is so:
+    its name has our form, and no task of this process has it;
+    a path below this client's own allocation directory is in its record or its mounts: another client's never is;
+    it is older than the grace, and so is our time with the agent, which recovers its tasks in that time.
+
+A running task that nobody waits for has lost its owner, too: Nomad waits for every task that it knows.
+
+Not here: how a pot is removed (see `undo`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+
+from pot_driver import task_state
+from pot_driver.clock import Clock
+from pot_driver.driver.host import Host
+from pot_driver.driver.undo import undo
+from pot_driver.errors import DriverError, PotFailed
+from pot_driver.events import Events
+from pot_driver.model import BootId, TaskConfig, TaskRecord
+from pot_driver.pot import parse
+from pot_driver.tasks import TaskTable
+
+log = structlog.get_logger()
+
+_OURS = re.compile(r"(?P<task>.+)_(?P<invocation>[0-9a-f]{8})_(?P<alloc>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+class Reconciler:
+    """Looks for orphans from time to time, once the agent is there."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        tasks: TaskTable,
+        events: Events,
+        host: Callable[[], Host],
+        destroy: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._events = events
+        self._host = host
+        self._destroy = destroy
+        self._alloc_roots: set[Path] = set()
+        self._lonely: dict[str, float] = {}  # task id → since when nobody waits for it
+
+    def learn(self, task: TaskConfig) -> None:
+        """Remember where this client's allocations lie."""
+        if task.alloc_dir:
+            self._alloc_roots.add(Path(task.alloc_dir).parent)
+
+    async def run(self) -> None:
+        """Look, period after period, for as long as the agent stays."""
+        since_s = self._clock.monotonic_s()
+        while True:
+            options = self._host().config.reconciler
+            await asyncio.sleep(options.period_s)
+            if options.enabled and self._clock.monotonic_s() - since_s > options.creation_grace_s:
+                try:
+                    await self.sweep()
+                except DriverError as error:
+                    log.warning("cannot look for pots without a task", error=str(error))
+                except Exception:
+                    log.exception("cannot look for pots without a task")
+
+    async def sweep(self) -> list[str]:
+        """Remove what has no owner; the names of the pots."""
+        host = self._host()
+        options = host.config.reconciler
+        removed = []
+        for record in await self._orphans(host):
+            log.warning("pot without a task", pot=record.pot_name, dry_run=options.dry_run)
+            removed.append(record.pot_name)
+            if options.dry_run:
+                continue
+            try:
+                await undo(host, record)
+            except DriverError as error:
+                log.error("cannot remove a pot without a task", pot=record.pot_name, error=str(error))
+            else:
+                self._events.emit(record, f"Removed pot {record.pot_name}, which belonged to no task")
+        for task_id in self._abandoned(options.creation_grace_s):
+            log.warning("task that nobody waits for", task_id=task_id, dry_run=options.dry_run)
+            if not options.dry_run:
+                await self._destroy(task_id)
+        return removed
+
+    async def _orphans(self, host: Host) -> list[TaskRecord]:
+        paths = await host.paths()
+        known = {task.pot_name for task in self._tasks}
+        found = []
+        for directory in {home.path.name: home.path for home in host.homes.all()} | _directories(
+            paths.fs_root / "jails"
+        ):
+            if directory not in known and _OURS.fullmatch(directory):
+                record = self._owned(host, paths.fscomp(directory), directory)
+                places = (host.homes.of(directory).path, paths.pot(directory))
+                if record is not None and self._is_old(places, host.config.reconciler.creation_grace_s):
+                    found.append(record)
+        return found
+
+    def _owned(self, host: Host, fscomp: Path, pot_name: str) -> TaskRecord | None:
+        """The record of a pot that this client made, or None."""
+        state = host.homes.of(pot_name).load()
+        if state is not None:
+            try:
+                record = task_state.decode_record(state)
+            except PotFailed:
+                return None
+            return record if self._is_here(record.secrets_dir) else None
+        try:
+            mounts = parse.fscomp(fscomp.read_text(errors="replace"))
+        except OSError:
+            return None
+        if not any(self._is_here(mount.source) for mount in mounts):
+            return None
+        match = _OURS.fullmatch(pot_name)
+        task, alloc = (match["task"], match["alloc"]) if match else ("", "")
+        return TaskRecord(
+            id=f"{alloc}/{task}",
+            name=task,
+            alloc_id=alloc,
+            pot_name=pot_name,
+            started_at_s=0.0,
+            boot=BootId(),
+            limited=True,
+        )
+
+    def _is_here(self, path: str) -> bool:
+        return any(root in Path(path).parents for root in self._alloc_roots)
+
+    def _is_old(self, places: tuple[Path, ...], grace_s: float) -> bool:
+        return all(not place.exists() or self._clock.now_s() - place.stat().st_mtime > grace_s for place in places)
+
+    def _abandoned(self, grace_s: float) -> list[str]:
+        now_s = self._clock.monotonic_s()
+        lonely = [task.id for task in self._tasks if task.alive and not task.waiters]
+        self._lonely = {task_id: self._lonely.get(task_id, now_s) for task_id in lonely}
+        return [task_id for task_id, since_s in self._lonely.items() if now_s - since_s > grace_s]
+
+
+def _directories(path: Path) -> dict[str, Path]:
+    try:
+        return {entry.name: entry for entry in path.iterdir() if entry.is_dir()}
+    except OSError:
+        return {}
