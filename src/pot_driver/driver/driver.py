@@ -41,6 +41,7 @@ from pot_driver.model import (
     Usage,
 )
 from pot_driver.pot import command
+from pot_driver.pot.layout import PotPaths
 from pot_driver.stats import Stats
 from pot_driver.tasks import Task, TaskTable
 
@@ -59,7 +60,7 @@ class PotDriver:
         self._compute = HostCompute()
         self._tasks = TaskTable()
         self._events = Events(clock)
-        self._images = Images(clock, lambda: self._host.paths(), lambda: self._host.config.download)
+        self._images = Images(clock, self._paths, lambda: self._host.config.download)
         self._stats = Stats(clock)
         self._fingerprinter = Fingerprinter(lambda: self._host)
         self._reconciler = Reconciler(clock, self._tasks, self._events, lambda: self._host, self._destroy_abandoned)
@@ -127,9 +128,7 @@ class PotDriver:
         entry = self._tasks.add(record)
         async with entry.changing:
             try:
-                found = await self._fate(host, record)
-                if found is Fate.LOST:
-                    raise PotFailed(f"cannot recover task {record.id}: {await self._why_lost(host, record)}")
+                found = await self._find(host, record)
             except BaseException as error:
                 await self._give_up(host, entry, error)
                 raise
@@ -259,20 +258,21 @@ class PotDriver:
         try:
             await undo(host, entry.record)
         except DriverError as left:
-            log.error("something is left of a failed task", task_id=entry.id, error=str(left), reason=str(error))
+            log.warning("something is left of a failed task", task_id=entry.id, error=str(left), reason=str(error))
         self._forget(entry)
 
-    async def _fate(self, host: Host, record: TaskRecord) -> Fate:
+    async def _find(self, host: Host, record: TaskRecord) -> Fate:
+        """How a task stands that is to be recovered; PotFailed when it is lost."""
         try:
-            return await ends.fate(host, record)
+            found = await ends.fate(host, record)
         except DriverError as error:  # a host in trouble: a task that may live must not be killed for it
             log.warning("cannot tell how a task stands, taken for alive", task_id=record.id, error=str(error))
             return Fate.ORPHANED
-
-    async def _why_lost(self, host: Host, record: TaskRecord) -> str:
-        if not same_boot(record.boot, await boot_identity(host.processes)):
-            return "the host was rebooted"
-        return f"pot {record.pot_name} does not run, and its exit code is unknown"
+        if found is Fate.LOST:
+            rebooted = not same_boot(record.boot, await boot_identity(host.processes))
+            what = "the host was rebooted" if rebooted else "it does not run, and its exit code is unknown"
+            raise PotFailed(f"cannot recover task {record.id} in pot {record.pot_name}: {what}")
+        return found
 
     async def _destroy_unknown(self, task_id: str) -> None:
         """Nomad sends this after a failed recovery; what a handle could not tell, the state directory may."""
@@ -286,6 +286,9 @@ class PotDriver:
                 continue
             if record.id == task_id:
                 await undo(self._host, record)
+
+    async def _paths(self) -> PotPaths:
+        return await self._host.paths()
 
     async def _destroy_abandoned(self, task_id: str) -> None:
         await self.destroy_task(task_id, force=True)

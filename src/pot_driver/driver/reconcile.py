@@ -85,7 +85,7 @@ class Reconciler:
             try:
                 await undo(host, record)
             except DriverError as error:
-                log.error("cannot remove a pot without a task", pot=record.pot_name, error=str(error))
+                log.warning("cannot remove a pot without a task", pot=record.pot_name, error=str(error))
             else:
                 self._events.emit(record, f"Removed pot {record.pot_name}, which belonged to no task")
         for task_id in self._abandoned(options.creation_grace_s):

@@ -130,7 +130,7 @@ async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, 
     claimed = f"Prepared the pot {plan.pot_name}".encode() in done.stdout
     if not claimed or not paths.conf(plan.pot_name).is_file():
         raise failure(plan.prepare, done)
-    hooks = planning.refused_hooks(plan, os.listdir(paths.conf_dir(plan.pot_name)))
+    hooks = planning.refused_hooks(plan, [file.name for file in paths.conf_dir(plan.pot_name).iterdir()])
     lacking = prepared.problems(paths.root(plan.pot_name), programs=plan.programs, new_directories=plan.new_directories)
     _refuse([hooks, *lacking] if hooks else lacking)
     if plan.spec.network.hostname is not None:

@@ -65,7 +65,7 @@ async def _let_keeper_end(host: Host, record: TaskRecord) -> None:
 
 
 async def _clean_up_after_killed_start(host: Host, record: TaskRecord) -> None:
-    """destroy does not undo mounts and network of a pot whose `pot start` was killed; stop does."""
+    """After a killed `pot start`, mounts and network stay: stop undoes them, destroy does not."""
     paths = await host.paths()
     try:
         status = parse.status_file(paths.status(record.pot_name).read_text(errors="replace"))
@@ -96,7 +96,7 @@ async def _forget_main_pid(host: Host, record: TaskRecord) -> None:
 
 
 async def _remove_limits(host: Host, record: TaskRecord) -> None:
-    """pot never takes its rctl rules back; without racct there are none, and rctl says so."""
+    """Take pot's rctl rules back, which pot never does; without racct there are none, and rctl says so."""
     if record.limited:
         with suppress(DriverError):
             await host.processes.run(("rctl", "-r", f"jail:{record.pot_name}"), timeout_s=host.config.timeouts.quick)
