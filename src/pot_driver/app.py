@@ -14,6 +14,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NoReturn
+from urllib.parse import quote
 
 import structlog
 from grpc import aio
@@ -56,7 +57,7 @@ async def serve(environ: Mapping[str, str]) -> NoReturn:
             driver = PotDriver(clock=clock, tasks=tasks)
             guard = Guard(clock)
             server = build_server(driver, guard, leaving)
-            server.add_insecure_port(f"unix:{place.path}")
+            server.add_insecure_port(f"unix:{quote(str(place.path))}")
             place.admit()
             await server.start()
             tasks.create_task(_look_around(place, guard, leaving))

@@ -37,7 +37,9 @@ STATUS: dict[type[errors.DriverError], StatusCode] = {
     errors.Unsupported: StatusCode.FAILED_PRECONDITION,
 }
 
-TEXT_LIMIT = 2048  # bytes: texts are copied into task events on the servers, and metadata has its limits
+# Bytes. Texts are copied into task events on the servers, and a call's trailing metadata, in which a text may
+# take three times its length and is there twice, should stay below 8 KiB.
+TEXT_LIMIT = 1536
 CHECK_OUTPUT_LIMIT = 4096  # bytes; what Nomad keeps of a check's output
 _DETAILS = "grpc-status-details-bin"
 
@@ -293,7 +295,7 @@ def exit_result(result: model.ExitResult) -> pb.ExitResult:
 def timestamp(seconds_since_epoch: float) -> Timestamp:
     """Never absent: Nomad fails on a missing time; 0 stands for "not yet"."""
     stamp = Timestamp()
-    stamp.FromNanoseconds(round(seconds_since_epoch * 1e9))
+    stamp.FromMicroseconds(round(seconds_since_epoch * 1e6))
     return stamp
 
 

@@ -10,8 +10,8 @@ Not here: which error is which status (see `wire`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -59,7 +59,7 @@ class Guard(aio.ServerInterceptor):
 
     def _unary(self, call: Callable[[Any, Context], Awaitable[Any]]) -> Any:
         async def guarded(request: Any, context: Context) -> Any:
-            async with self._guarding(context):
+            async with self._answering(context):
                 return await call(request, context)
 
         return guarded
@@ -67,24 +67,31 @@ class Guard(aio.ServerInterceptor):
     def _stream(self, call: Callable[[Any, Context], AsyncGenerator[Any, None]]) -> Any:
         # Written here and not yielded to gRPC, which leaves a generator open when the call is cancelled.
         async def guarded(request: Any, context: Context) -> None:
-            async with self._guarding(context), aclosing(call(request, context)) as responses:
+            async with self._answering(context), aclosing(call(request, context)) as responses:
                 async for response in responses:
                     await context.write(response)
 
         return guarded
 
-    @asynccontextmanager
-    async def _guarding(self, context: Context) -> AsyncIterator[None]:
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Some host is there as long as this lasts."""
         self._open += 1
         try:
             yield
-        except BaseException as error:  # every end has a status
-            if _host_gave_up() or isinstance(error, aio.AbortError):
-                raise
-            await _refuse(context, error)
         finally:
             self._open -= 1
             self._last_s = self._clock.monotonic_s()
+
+    @asynccontextmanager
+    async def _answering(self, context: Context) -> AsyncIterator[None]:
+        with self.call():
+            try:
+                yield
+            except BaseException as error:  # every end has a status
+                if _host_gave_up() or isinstance(error, aio.AbortError):
+                    raise
+                await _refuse(context, error)
 
 
 async def _refuse(context: Context, error: BaseException) -> NoReturn:

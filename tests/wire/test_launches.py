@@ -1,0 +1,263 @@
+"""The plugin process as an agent launches, uses, loses and ends it.
+
+Not here: tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import msgpack  # type: ignore[import-untyped]
+import pytest
+
+from pot_driver._proto.plugins.base.proto import base_pb2 as base
+from pot_driver._proto.plugins.drivers.proto import driver_pb2 as pb
+from pot_driver.operator.hclog import LogLine
+from pot_driver.operator.host import Plugin
+
+INFO = base.PluginInfoRequest()
+
+
+async def test_an_agents_start_leaves_nothing_behind(plugin_argv: list[str], tmp_path: Path) -> None:
+    """Asked, checked, launched for good: each ends by itself when told to, and no launch writes anything."""
+    state = tmp_path / "state"
+    config = base.SetConfigRequest(
+        msgpack_config=msgpack.packb({"state_dir": str(state), "host_path": str(tmp_path)}),
+        plugin_api_version="v0.1.0",
+    )
+    env = {"TMPDIR": str(tmp_path)}
+    async with await Plugin.launch(plugin_argv, env=env) as asked:
+        await asked.base.PluginInfo(INFO)
+        await asked.base.ConfigSchema(base.ConfigSchemaRequest())
+        endings = [await asked.kill()]
+    async with await Plugin.launch(plugin_argv, env=env) as checked:
+        await checked.base.SetConfig(config)
+        await checked.base.SetConfig(config)
+        endings.append(await checked.kill())
+    async with await Plugin.launch(plugin_argv, env=env) as real:
+        await real.base.SetConfig(config)
+        await real.driver.Init(pb.InitRequest())
+        fingerprints = real.driver.Fingerprint(pb.FingerprintRequest())
+        events = real.driver.TaskEvents(pb.TaskEventsRequest())
+        await fingerprints.read()
+        await real.driver.Shutdown(pb.ShutdownRequest())
+        endings.append(await real.kill())
+        ends = [await fingerprints.code(), await events.code()]
+
+    assert [ending.graceful for ending in endings] == [True] * 3
+    assert grpc.StatusCode.OK not in ends
+    assert _names(tmp_path) == set()
+
+
+async def test_a_wrong_configuration_is_named_and_survived(plugin_argv: list[str]) -> None:
+    """The agent shows the words; the next configuration is taken."""
+    wrong = base.SetConfigRequest(msgpack_config=msgpack.packb({"host_path": 5, "no_such_option": True}))
+    async with await Plugin.launch(plugin_argv) as plugin:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await plugin.base.SetConfig(wrong)
+        await plugin.base.SetConfig(base.SetConfigRequest())
+
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "no_such_option" in (refused.value.details() or "")
+    assert "host_path" in (refused.value.details() or "")
+
+
+@pytest.mark.parametrize("pot", ["missing", "hanging", "failing"])
+async def test_a_host_with_pot_in_trouble_is_fingerprinted_at_once(
+    plugin_argv: list[str], tmp_path: Path, pot: str
+) -> None:
+    """The plugin starts and says what is wrong, whatever pot does; it is never healthy, and it ends when told to."""
+    host_path = tmp_path / "bin"
+    host_path.mkdir()
+    if pot != "missing":
+        _script(host_path / "pot", "sleep 600" if pot == "hanging" else "echo '###>  broken'; exit 1")
+    config = base.SetConfigRequest(
+        msgpack_config=msgpack.packb({"host_path": f"{host_path}:/usr/bin:/bin", "state_dir": str(tmp_path / "state")})
+    )
+    async with await Plugin.launch(plugin_argv) as plugin:
+        await plugin.base.SetConfig(config)
+        stream = plugin.driver.Fingerprint(pb.FingerprintRequest())
+        first = await _soon(stream.read())
+        stream.cancel()
+        ending = await plugin.kill()
+
+    assert first.health in {pb.FingerprintResponse.UNDETECTED, pb.FingerprintResponse.UNHEALTHY}
+    assert "pot" in first.health_description
+    assert first.err == ""
+    assert ending.graceful
+
+
+async def test_ctrl_c_is_for_the_agent(patient_argv: list[str]) -> None:
+    """SIGINT hits the whole process group; the agent needs us to stop its tasks."""
+    async with await Plugin.launch(patient_argv) as plugin:
+        for _ in range(5):
+            os.kill(plugin.pid, signal.SIGINT)
+            await plugin.base.PluginInfo(INFO)
+        ending = await plugin.kill()
+
+    assert ending.graceful
+
+
+async def test_a_command_does_not_inherit_what_we_do_about_signals(patient_argv: list[str]) -> None:
+    """A child can be interrupted, though we cannot."""
+    async with await Plugin.launch(patient_argv) as plugin:
+        request = pb.ExecTaskRequest(command=["sh", "-c", "kill -INT $$; echo survived"])
+        done = await plugin.driver.ExecTask(request)
+
+    assert (done.stdout, done.result.exit_code) == (b"", -signal.SIGINT)
+
+
+async def test_sigterm_ends_the_process_and_answers_nobody(patient_argv: list[str], tmp_path: Path) -> None:
+    """A waiter loses its connection: any answer would tell Nomad that the task is dead."""
+    async with await Plugin.launch(patient_argv, env={"TMPDIR": str(tmp_path)}) as plugin:
+        waiter = await _waiting(plugin)
+        os.kill(plugin.pid, signal.SIGTERM)
+        await _soon(plugin.wait_exited())
+        lost = await _lost(waiter)
+
+    assert lost.code() is grpc.StatusCode.UNAVAILABLE
+    assert _names(tmp_path) == set()
+
+
+async def test_a_graceful_end_answers_no_waiter(patient_argv: list[str], tmp_path: Path) -> None:
+    """Fifty wait, the driver is told that the agent stops, the process is gone in time: tasks go on."""
+    async with await Plugin.launch(patient_argv, env={"TMPDIR": str(tmp_path)}) as plugin:
+        waiters = [await _waiting(plugin) for _ in range(50)]
+        await plugin.driver.Shutdown(pb.ShutdownRequest())
+        still_waiting = [not waiter.done() for waiter in waiters]
+        second = await Plugin.reattach(plugin.reattach_config)  # the first one's kill hangs up on its own waiters
+        ending = await second.kill()
+        lost = [await _lost(waiter) for waiter in waiters]
+
+    assert all(still_waiting)
+    assert ending.graceful
+    assert {error.code() for error in lost} == {grpc.StatusCode.UNAVAILABLE}
+    assert _names(tmp_path) == set()
+
+
+async def test_a_killed_plugin_is_noticed_while_its_children_live(patient_argv: list[str], tmp_path: Path) -> None:
+    """No child holds the host's pipes: their end is how the host learns of ours."""
+    note = tmp_path / "pid"
+    async with await Plugin.launch(patient_argv) as plugin:
+        command = ["sh", "-c", 'echo $$ > "$1.new"; mv "$1.new" "$1"; exec sleep 600', "sh", str(note)]
+        running = plugin.driver.ExecTask(pb.ExecTaskRequest(command=command))
+        child = int(await _content(note))
+        await _soon(plugin.crash())
+        lost = await _lost(running)
+        os.kill(child, signal.SIGKILL)  # it lived
+
+    assert lost.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_an_agent_that_died_is_no_reason_to_die(patient_argv: list[str]) -> None:
+    """Nobody reads the log any more; the next agent finds the plugin serving at its old address."""
+    async with await Plugin.launch(patient_argv) as plugin:
+        _close_stderr(plugin)
+        await plugin.disconnect()
+        async with await Plugin.reattach(plugin.reattach_config) as again:
+            await again.driver.SignalTask(pb.SignalTaskRequest(signal="LOG"))
+            info = await again.base.PluginInfo(INFO)
+            ending = await again.kill()
+
+    assert info.name == "pot"
+    assert ending.graceful
+
+
+async def test_a_second_connection_is_independent(patient_argv: list[str]) -> None:
+    """What the first one cancels, the second one still has."""
+    async with await Plugin.launch(patient_argv) as first:
+        second = await Plugin.reattach(first.reattach_config)
+        old = [await _waiting(first), first.driver.Fingerprint(pb.FingerprintRequest())]
+        new = await _waiting(second)
+        for call in old:
+            call.cancel()
+        await first.disconnect()
+        await second.driver.Init(pb.InitRequest())
+        fingerprint: Any = await second.driver.Fingerprint(pb.FingerprintRequest()).read()
+        still_waiting = not new.done()
+        ending = await second.kill()
+        await _soon(first.wait_exited())
+
+    assert fingerprint.health == pb.FingerprintResponse.HEALTHY
+    assert still_waiting
+    assert ending.graceful
+
+
+async def test_what_is_printed_after_the_handshake_blocks_nobody(patient_argv: list[str]) -> None:
+    """Descriptors 1 and 2 lead nowhere: no library can fill the host's pipes."""
+    log: list[LogLine] = []
+    async with await Plugin.launch(patient_argv, log=log.append) as plugin:
+        await _soon(plugin.driver.SignalTask(pb.SignalTaskRequest(signal="SHOUT")))
+
+    assert all(line.structured for line in log)
+
+
+async def test_every_line_of_the_log_is_hclog(patient_argv: list[str]) -> None:
+    """Newlines, 100 KiB, bytes that are no text, None, exceptions: each entry arrives as one, and whole lines."""
+    log: list[LogLine] = []
+    async with await Plugin.launch(patient_argv, log=log.append) as plugin:
+        await plugin.driver.SignalTask(pb.SignalTaskRequest(signal="ODD"))
+        await plugin.kill()
+    odd = [line for line in log if line.level != "debug"]
+
+    assert all(line.structured for line in log)
+    assert [line.level for line in odd] == ["info", "info", "info", "info", "error", "error"]
+    assert odd[0].message == "line one\nline two"
+    assert "ValueError" in str(odd[-1].fields["exception"])
+
+
+async def test_our_secrets_stay_ours(patient_argv: list[str]) -> None:
+    """The agent's environment holds tokens; no command on the host gets it, nor our standard input."""
+    async with await Plugin.launch(patient_argv, env={"VAULT_TOKEN": "secret"}) as plugin:
+        done = await plugin.driver.ExecTask(pb.ExecTaskRequest(command=["sh", "-c", "env; cat"]))
+
+    assert b"secret" not in done.stdout
+    assert b"PATH=" in done.stdout
+
+
+async def _waiting(plugin: Plugin) -> Any:
+    """A WaitTask that has arrived: a later call of the same connection was answered."""
+    call = plugin.driver.WaitTask(pb.WaitTaskRequest(task_id="x"))
+    await plugin.base.PluginInfo(INFO)
+    return call
+
+
+async def _lost(call: Any) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as lost:
+        await _soon(call)
+    return lost.value
+
+
+async def _soon(waited_for: Awaitable[Any]) -> Any:
+    """Far longer than promised, for busy machines."""
+    async with asyncio.timeout(20):
+        return await waited_for
+
+
+async def _content(path: Path) -> str:
+    async with asyncio.timeout(20):
+        while not os.access(path, os.R_OK):  # noqa: ASYNC110 - a file of another process
+            await asyncio.sleep(0.01)
+    return path.read_text()  # noqa: ASYNC240
+
+
+def _close_stderr(plugin: Plugin) -> None:
+    assert plugin._transport
+    pipe = plugin._transport.get_pipe_transport(2)
+    assert pipe
+    pipe.close()
+
+
+def _script(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(0o755)
+
+
+def _names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
