@@ -13,6 +13,7 @@ import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 import grpc.aio
 from google.protobuf import empty_pb2
@@ -79,7 +80,7 @@ class Handshake:
     @property
     def target(self) -> str:
         """What gRPC dials."""
-        return f"unix:{self.address}" if self.network == "unix" else self.address
+        return f"unix:{quote(self.address)}" if self.network == "unix" else self.address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
