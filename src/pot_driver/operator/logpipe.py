@@ -25,6 +25,7 @@ class LogPipe:
         self._path = path
         self._sink = sink
         self._loop = asyncio.get_running_loop()
+        self._opened = asyncio.Event()
         self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._read, name=f"log {path.name}", daemon=True)
         if stat.S_ISFIFO(path.stat().st_mode):
@@ -43,12 +44,15 @@ class LogPipe:
                 await self._ended.wait()
         except TimeoutError:
             # A writer that comes and goes frees a reader that never got one.
-            os.close(os.open(self._path, os.O_RDWR | os.O_NONBLOCK))
+            writer = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+            await self._opened.wait()
+            os.close(writer)
             return False
         return True
 
     def _read(self) -> None:
         with self._path.open("rb", buffering=0) as fifo:
+            self._loop.call_soon_threadsafe(self._opened.set)
             while data := os.read(fifo.fileno(), _CHUNK):
                 self._loop.call_soon_threadsafe(self._sink, data)
         self._loop.call_soon_threadsafe(self._ended.set)
