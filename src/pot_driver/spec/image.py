@@ -48,10 +48,8 @@ def _url(draft: Draft) -> str:
     if re.search(r"[^!-~]", text):
         draft.wrong("image", f"{asked} has blanks or other characters that a URL must write as %20 and so on")
         return text
-    if scheme == "file":  # `file://./images` is in the task's directory, as it was for the Go driver
-        by_url = bool(draft.plugin.allowed_image_urls)
-        path = resolve(draft, "image", unquote(rest), directory=True, free=by_url).path
-        return f"file://{quote(path.rstrip('/'))}"
+    if scheme == "file":
+        return f"file://{quote(_directory(draft, unquote(rest)).rstrip('/'))}"
     try:
         parsed = urlsplit(text)
         host, _ = parsed.hostname, parsed.port
@@ -61,6 +59,13 @@ def _url(draft: Draft) -> str:
     if not host or parsed.query or parsed.fragment:
         draft.wrong("image", f"{asked} is not a URL to which /<pot>_<tag>.xz can be added")
     return text.rstrip("/")
+
+
+def _directory(draft: Draft, path: str) -> str:
+    """`file://./images` is in the task's directory, as it was for the Go driver."""
+    if draft.plugin.allowed_image_urls and path.startswith("/"):
+        return posixpath.normpath(path).replace("//", "/")
+    return resolve(draft, "image", path, directory=True, may_be_missing=True).path
 
 
 def _below(url: str, base: str) -> bool:

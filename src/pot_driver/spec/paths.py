@@ -20,28 +20,18 @@ from pot_driver.spec.values import HostPath
 _PRIVATE = "private"  # Nomad's own secrets beside the task's
 
 
-def resolve(draft: Draft, option: str, text: str, *, directory: bool | None, free: bool = False) -> HostPath:
-    """Where the path leads. `directory`: what it must be, None: a file or a directory.
-
-    `free`: the host's paths are under another rule than the `volumes` block, and need not be there yet.
-    """
+def resolve(draft: Draft, option: str, text: str, *, directory: bool | None, may_be_missing: bool = False) -> HostPath:
+    """Where the path leads. `directory`: what it must be, None: a file or a directory."""
     if "\0" in text or "\n" in text or not text.strip():
         draft.wrong(option, f"{shown(text)} is not a path")
         return HostPath(path=text)
     own = _own(draft, text)
-    path = posixpath.normpath(own or text).replace("//", "/")
-    if own is None and (free or not _allowed(draft, option, text, path)):
-        return HostPath(path=path)
-    if not draft.look:
-        if own is not None and not _inside(draft, path):
-            _outside(draft, option, text)
-        return HostPath(path=path)
-    real = os.path.realpath(own or text)
-    if own is not None and not _inside(draft, real):
-        _outside(draft, option, text)
-    elif own is None and not _allowed(draft, option, text, real):
-        return HostPath(path=real)
-    return HostPath(path=real) if free else _identify(draft, option, text, real, directory=directory)
+    path = os.path.realpath(own or text) if draft.look else posixpath.normpath(own or text).replace("//", "/")
+    if own is not None and not _inside(draft, path):
+        draft.wrong(option, f"{shown(text)} leads out of the task's own directories (local, secrets and ../alloc)")
+    elif (own is not None or _allowed(draft, option, text, path)) and draft.look and not may_be_missing:
+        return _identify(draft, option, text, path, directory=directory)
+    return HostPath(path=path)
 
 
 def trusted(draft: Draft, option: str, path: str) -> HostPath:
@@ -88,10 +78,6 @@ def _inside(draft: Draft, path: str) -> bool:
     if _below(path, f"{real(task.task_dir)}/{_PRIVATE}"):
         return False
     return any(_below(path, real(root)) for root in (task.task_dir, task.shared_dir))
-
-
-def _outside(draft: Draft, option: str, text: str) -> None:
-    draft.wrong(option, f"{shown(text)} leads out of the task's own directories (local, secrets and ../alloc)")
 
 
 def _allowed(draft: Draft, option: str, text: str, path: str) -> bool:

@@ -1,0 +1,204 @@
+"""Image, attributes, limits, user, and what nodes forbid."""
+
+from __future__ import annotations
+
+import pytest
+
+from pot_driver.model import Resources
+
+
+def argvs(job) -> list[tuple[str, ...]]:
+    return [step.argv for step in job.plan().commands]
+
+
+@pytest.mark.parametrize(
+    ("image", "url"),
+    [
+        ("https://potluck.honeyguide.net/nginx-nomad/", "https://potluck.honeyguide.net/nginx-nomad"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("file:///mnt/images", "file:///mnt/images"),
+    ],
+)
+def test_an_image_is_a_url(job, image, url):
+    assert job.config_with(image=image).spec(look=False).image.url == url
+
+
+def test_a_file_image_can_be_in_the_tasks_directory(job):
+    (job.alloc_dir / "web/images").mkdir()
+
+    assert job.config_with(image="file://./images").spec().image.url == f"file://{job.alloc_dir}/web/images"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"image": "/mnt/images"}, 'image: "/mnt/images" is not a URL that begins with'),
+        ({"image": "ftp://x/y"}, "is not a URL that begins with"),
+        ({"image": "https://"}, "is not a URL to which"),
+        ({"image": "https://x/y?z=1"}, "is not a URL to which"),
+        ({"image": "https://x:99999/"}, "is not a URL"),
+        ({"image": "https://x/a b"}, "must write as %20"),
+        ({"image": "file://../../../x"}, "leads out of the task's own directories"),
+        ({"pot": "a/b"}, 'pot: "a/b" may have only letters'),
+        ({"pot": "-x"}, 'pot: "-x" may have only letters'),
+        ({"tag": "1.0 "}, 'tag: "1.0 " may have only letters'),
+        ({"tag": "latest;id"}, 'tag: "latest;id"'),
+    ],
+)
+def test_a_wrong_image_is_refused(job, options, words):
+    assert words in job.config_with(**options).problem()
+
+
+def test_a_password_in_the_url_is_shown_nowhere(job):
+    job.config_with(image="https://me:s3cr3t@images.example.org/web")
+
+    assert job.plan().image.url == "https://me:s3cr3t@images.example.org/web"
+    assert not any("s3cr3t" in word for argv in argvs(job) for word in argv)
+    assert "s3cr3t" not in job.plugin_with(allowed_image_urls=["https://other"]).problem()
+
+
+@pytest.mark.parametrize(
+    ("image", "allowed"),
+    [
+        ("https://a.example/x", True),
+        ("https://a.example/x/y", True),
+        ("https://a.example/xy", False),
+        ("http://a.example/x", False),
+        ("https://a.example/x/../z", False),
+        ("https://a.example/x/%2e%2e/z", False),
+        ("https://a.example.evil/x", False),
+        ("file:///srv/images/x", True),
+    ],
+)
+def test_nodes_can_say_where_images_come_from(job, image, allowed):
+    job.plugin_with(allowed_image_urls=["https://a.example/x/", "file:///srv/images"], volumes={"enabled": False})
+
+    assert (job.config_with(image=image).problems() == ()) == allowed
+
+
+def test_a_signature_is_the_jobs_or_the_nodes(job):
+    (job.local / "team.pub").write_text("x")
+    assert job.plan().image.signature_pubkey is None
+    job.plugin_with(signature_pubkey="/etc/node.pub")
+    assert job.plan().prepare.argv[-2:] == ("-C", "/etc/node.pub")
+    job.config_with(signature_pubkey="local/team.pub")
+    assert job.plan().image.signature_pubkey == f"{job.local}/team.pub"
+
+
+def test_a_node_that_requires_signatures_takes_no_other_key(job):
+    (job.local / "team.pub").write_text("x")
+    job.plugin_with(require_signature=True)
+    assert "signature_pubkey: must be given" in job.problem()
+    job.plugin_with(signature_pubkey="/etc/node.pub").config_with(signature_pubkey="local/team.pub")
+    assert "only images signed with its own key" in job.problem()
+
+
+def test_attributes_are_set_as_pot_stores_them(job):
+    job.config_with(attributes=["devfs_ruleset:3", "raw_sockets: true", "sysvshm:inherit", "exec_stop:sh -c a:b"])
+
+    steps = [argv[3:] for argv in argvs(job) if argv[0] == "set-attribute"]
+
+    assert steps == [
+        ("-A", "prunable", "-V", "NO"),
+        ("-A", "devfs_ruleset", "-V", "3"),
+        ("-A", "raw_sockets", "-V", "YES"),
+        ("-A", "sysvshm", "-V", "inherit"),
+        ("-A", "exec_stop", "-V", "sh -c a:b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "words"),
+    [
+        ("raw_sockets", 'attributes: "raw_sockets" is not "NAME:VALUE"'),
+        ("raw_sockets:maybe", '"maybe" for "raw_sockets" must be yes or no'),
+        ("devfs_ruleset:-1", "must be a number"),
+        ("sysvshm:on", "must be new, inherit or disable"),
+        ("exec_stop:A=1 foo", 'one line without "="; the option exec_stop takes any command'),
+        ("nonsense:1", 'pot has no attribute "nonsense"; known: children, devfs_ruleset'),
+        ("persistent:yes", '"persistent" cannot be set by a job: the pot must end when its command ends'),
+        ("prunable:yes", "cannot be set by a job"),
+        ("start-at-boot:yes", "Nomad decides when a task starts"),
+        ("x\ny:1", "pot has no attribute"),
+    ],
+)
+def test_wrong_attributes_are_refused(job, attribute, words):
+    assert words in job.config_with(attributes=[attribute]).problem()
+
+
+def test_an_attribute_given_twice_is_refused(job):
+    problem = job.config_with(attributes=["children:1", "children:2"]).problem()
+
+    assert problem == 'attributes: "children" is given twice, as 1 and as 2'
+
+
+def test_stop_timeout_is_told_to_come_from_kill_timeout(job):
+    spec = job.config_with(attributes=["stop_timeout:60"]).spec()
+
+    assert spec.attributes == ()
+    assert "kill_timeout" in spec.warnings[0]
+
+
+def test_nodes_can_say_which_attributes_jobs_may_set(job):
+    job.plugin_with(allowed_attributes=["raw_sockets"])
+
+    assert job.config_with(attributes=["raw_sockets:yes"]).problems() == ()
+    assert (
+        "not one of this node's allowed_attributes: raw_sockets" in job.config_with(attributes=["mlock:yes"]).problem()
+    )
+
+
+def test_exec_stop_takes_any_command(job):
+    job.config_with(exec_stop="A=1; echo \"$A\"\necho 'done'")
+
+    assert ("-A", "exec_stop", "-V", "/bin/sh /secrets/.pot/stop.sh") in [argv[3:] for argv in argvs(job)]
+    assert job.script("stop.sh").endswith(". /secrets/.pot/env.sh\nA=1; echo \"$A\"\necho 'done'\n")
+
+
+@pytest.mark.parametrize(
+    ("resources", "limits"),
+    [
+        (Resources(), None),
+        (Resources(memory_mb=64), ("-M", "64M")),
+        (Resources(memory_mb=64, memory_max_mb=128), ("-M", "128M")),
+        (Resources(memory_mb=64, memory_max_mb=-1), None),
+        (Resources(memory_mb=64, cpuset_cpus="2,3"), ("-C", "2", "-M", "64M")),
+        (Resources(cpuset_cpus="0-3,7"), ("-C", "5")),
+        (Resources(memory_mb=64, memory_max_mb=-1, cpuset_cpus="1"), ("-C", "1")),
+    ],
+)
+def test_limits_are_one_command_or_none(job, resources, limits):
+    found = [argv[3:] for argv in argvs(job.task_with(resources=resources)) if argv[0] == "set-rss"]
+
+    assert found == ([limits] if limits else [])
+
+
+def test_root_needs_no_change_of_user(job):
+    for user in ("", "root", "0"):
+        assert "chroot" not in job.task_with(user=user).script("start.sh")
+
+
+def test_another_user_is_taken_on_before_the_command_and_by_alloc_exec(job):
+    job.task_with(user="www")
+
+    assert "set -- -u 'www'" in job.script("start.sh")
+    assert "set -- -u 'www'" in job.script("exec.sh")
+    assert job.plan().programs == ("/bin/sh", "/bin/realpath", "/usr/sbin/chroot", "/usr/bin/id")
+
+
+@pytest.mark.parametrize("user", ["-x", "a b", "www:www", "$(id)", "x" * 33])
+def test_a_wrong_user_is_refused(job, user):
+    assert "user:" in job.task_with(user=user).problem()
+
+
+def test_everything_wrong_comes_at_once(job):
+    job.config_with(
+        image="x", tag="/", network_mode="alias", mount=["a"], copy=["b"], attributes=["c"], extra_hosts=["d"],
+        port_map=[{"e": "80"}], args=["x\ny"], hostname="_", ports=["f"],
+    )  # fmt: skip
+
+    options = {problem.partition(":")[0] for problem in job.problems()}
+
+    assert options >= {
+        "image", "tag", "network_mode", "mount", "copy", "attributes", "extra_hosts", "ports", "args", "hostname",
+    }  # fmt: skip
