@@ -1,0 +1,243 @@
+"""Pot's output and files, as it writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pot_driver.pot import command, layout, parse, prepared
+from pot_driver.pot.parse import FscompEntry, Level, PotMessage, PotStatus, ResourceUsage
+
+BAD_HASH = b"""\
+===>  importing bad @ 1.0 as bad_1_0
+/var/cache/pot/bad_1.0.xz.skein - differ: char 1, line 1
+###>  The image and its hash do not overlap
+/var/cache/pot/bad_1.0.xz.skein - differ: char 1, line 1
+###>  The image and its hash do not overlap
+"""
+USAGE = b"""\
+###>  A pot with name ok_r1_a1 already exists
+pot prepare [-hvS] -p pot -U URL -t tag -a aID -n potname -c cmd
+  -h print this help
+"""
+CONF = """\
+pot.level=0
+pot.type=single
+osrelease="14.1-RELEASE"
+pot.attr.raw_sockets=NO
+pot.attr.exec_stop=/bin/x a b
+host.hostname="web_1.vm"
+pot.stack=ipv4
+network_type=public-bridge
+vnet=true
+ip=10.192.0.3
+pot.dns=inherit
+pot.cmd=nginx -g 'daemon off;' --a=b
+pot.attr.persistent=NO
+pot.export.ports=udp:53:15353 80:18080
+pot.rss.cpus=2
+pot.rss.memory=32m
+pot.env="A=1"
+pot.env="B=2=3"
+pot.hosts=10.0.0.1 db
+pot.hosts=fe80::1 six
+pot.cmd=second
+"""
+
+
+def test_pots_lines_are_told_by_their_marks():
+    out = b"===>  Starting the pot web\napp ===> no\n=====>  deep\n###>   Pot x not found\n"
+
+    assert parse.messages(out) == (
+        PotMessage(level=Level.INFO, text="Starting the pot web"),
+        PotMessage(level=Level.DEBUG, text="deep"),
+        PotMessage(level=Level.ERROR, text="Pot x not found"),
+    )
+
+
+def test_an_error_text_is_pots_words_once_and_without_its_help():
+    assert parse.error_text(BAD_HASH, b"") == "The image and its hash do not overlap"
+    assert parse.error_text(USAGE, b"") == "A pot with name ok_r1_a1 already exists"
+
+
+def test_what_pots_tools_say_on_stderr_is_kept():
+    fetch = b"fetch: http://x/web_1.0.xz: Not Found\n" * 2
+
+    assert parse.error_text(b"===>  importing\n", fetch) == "fetch: http://x/web_1.0.xz: Not Found"
+
+
+@given(st.binary(), st.binary())
+def test_any_output_gives_a_text_of_bearable_length(out, err):
+    assert len(parse.error_text(out, err)) <= 1001
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b'{ "ExitCode": 7 }\n', 7),
+        (b'{ "ExitCode": 0 }', 0),
+        (b"{}\n", None),
+        (b"", None),
+        (b"[]", None),
+        (b'{ "ExitCode": "7" }', None),
+        (b'{ "ExitCode": true }', None),
+        (b'{ "ExitC', None),
+        (b"\xff", None),
+    ],
+)
+def test_an_unknown_exit_code_is_never_zero(text, code):
+    assert parse.exit_code(text) == code
+
+
+def test_pot_conf_is_read_as_pot_reads_it():
+    conf = parse.pot_conf(CONF)
+
+    assert conf.cmd == "nginx -g 'daemon off;' --a=b"
+    assert (conf.network_type, conf.stack, conf.dns, conf.ips) == ("public-bridge", "ipv4", "inherit", ("10.192.0.3",))
+    assert conf.hostname == "web_1.vm"
+    assert conf.attributes == {"raw_sockets": "NO", "exec_stop": "/bin/x a b", "persistent": "NO"}
+    assert conf.export_ports == ("udp:53:15353", "80:18080")
+    assert conf.env == ('"A=1"', '"B=2=3"')
+    assert conf.hosts == ("10.0.0.1 db", "fe80::1 six")
+    assert (conf.rss_cpus, conf.rss_memory) == ("2", "32m")
+
+
+@given(st.text())
+def test_any_file_is_read_without_an_error(text):
+    parse.pot_conf(text)
+    parse.fscomp(text)
+    parse.status_file(text)
+    parse.resource_usage(text)
+    parse.rctl_usage(text)
+
+
+def test_fscomp_keeps_order_and_options():
+    assert parse.fscomp("/T/host/data /local\n/T/host/tree /deep/er/dir ro\n\nhalf\n") == (
+        FscompEntry(source="/T/host/data", destination="/local"),
+        FscompEntry(source="/T/host/tree", destination="/deep/er/dir", option="ro"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("pot.status=started,p46b04a42560ce:\n", PotStatus(state="started", interfaces=("p46b04a42560ce",))),
+        ("pot.status=stopped,\n", PotStatus(state="stopped")),
+        ("pot.status=,\n", None),
+        ("", None),
+    ],
+)
+def test_the_status_file_has_state_and_interfaces(text, status):
+    assert parse.status_file(text) == status
+
+
+def test_usage_is_read_also_where_it_is_not_json():
+    memory, cpu = '{ "RSS" : 1576960, "Swap" : 0 }', '{ "TotalTicks": .500, "Percent": 3 }'
+    whole = f'{{ "ResourceUsage": {{ "MemoryStats": {memory}, "CpuStats": {cpu} }} }}'
+    holes = whole.replace(".500", "").replace("1576960", "")
+
+    assert parse.resource_usage(whole) == ResourceUsage(rss_bytes=1576960, swap_bytes=0, mhz=0.5, percent=3)
+    assert parse.resource_usage(holes) == ResourceUsage(swap_bytes=0, percent=3)
+    assert parse.resource_usage("###>  The pot x is not running") is None
+
+
+def test_rctl_is_read():
+    assert parse.rctl_usage("cputime=12\nmemoryuse=1576960\npcpu=3\nbroken\n=5\n") == {
+        "cputime": 12,
+        "memoryuse": 1576960,
+        "pcpu": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "spelled"),
+    [
+        ("SIGHUP", "SIGHUP"),
+        ("hup", "SIGHUP"),
+        ("SIGIOT", "SIGABRT"),
+        ("INFO", "SIGINFO"),
+        ("SIGPWR", None),
+        ("9", None),
+        ("", None),
+    ],
+)
+def test_signals_are_spelled_as_pot_wants_them(name, spelled):
+    assert command.signal_name(name) == spelled
+
+
+def test_a_command_in_the_pot_is_separated_from_pots_options():
+    assert command.exec_command("web", ("ls", "-l")).argv == ("exec", "-p", "web", "--", "ls", "-l")
+    assert command.exec_command("web", ("sh",), terminal=True).argv == ("exec", "-p", "web", "-t", "--", "sh")
+
+
+def test_settings_of_pot_are_read_beside_its_real_executable(tmp_path: Path):
+    for directory in ("bin", "etc/pot", "other"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "bin/pot").write_text("")
+    (tmp_path / "other/pot").symlink_to(tmp_path / "bin/pot")
+    (tmp_path / "etc/pot/pot.default.conf").write_text("POT_CACHE=/var/cache/pot\nPOT_TMP=/tmp # here\n#POT_X=1\n")
+    (tmp_path / "etc/pot/pot.conf").write_text("POT_CACHE=\"/big/cache\"\nPOT_Y=$(id)\nPOT_Z='a b'\nnonsense\n")
+
+    assert layout.settings(tmp_path / "other/pot") == {"POT_CACHE": "/big/cache", "POT_TMP": "/tmp", "POT_Z": "a b"}
+    assert layout.settings(tmp_path / "none/bin/pot") == {}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The root of a pot whose image has symlinks of all kinds."""
+    root = tmp_path / "m"
+    for directory in ("usr/bin", "etc", "srv"):
+        (root / directory).mkdir(parents=True)
+    (root / "usr/bin/sh").write_text("")
+    (root / "usr/bin/sh").chmod(0o755)
+    (root / "usr/bin/text").write_text("")
+    (root / "bin").symlink_to("usr/bin")
+    (root / "abs").symlink_to("/usr/bin")
+    (root / "up").symlink_to("../../../../../../etc")
+    (root / "loop").symlink_to("loop")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"),
+    [
+        ("/bin/sh", "usr/bin/sh"),
+        ("/abs/sh", "usr/bin/sh"),
+        ("/up", "etc"),
+        ("/up/passwd", None),
+        ("/../../etc", "etc"),
+        ("/loop", None),
+        ("/none/x", None),
+        ("/", ""),
+    ],
+)
+def test_symlinks_of_an_image_never_lead_into_the_host(root, path, inside):
+    assert prepared.lookup(root, path) == (None if inside is None else root / inside)
+
+
+def test_what_the_image_lacks_is_named(root):
+    found = prepared.problems(
+        root, programs=["/bin/sh", "/bin/text", "/bin/realpath"], new_directories=["/srv", "/new"]
+    )
+
+    assert [problem.split(",")[0] for problem in found[:2]] == [
+        "the image has no /bin/text",
+        "the image has no /bin/realpath",
+    ]
+    assert found[2].startswith("copy: the image has a directory /srv already")
+    assert len(found) == 3
+
+
+def test_a_host_name_is_written_once_and_nothing_else_is_touched(tmp_path):
+    conf = tmp_path / "pot.conf"
+    conf.write_bytes(b'pot.level=0\nhost.hostname="a.vm"\npot.cmd=x \xff\n')
+    conf.chmod(0o640)
+
+    prepared.set_hostname(conf, "web1")
+
+    assert conf.read_bytes() == b'pot.level=0\npot.cmd=x \xff\nhost.hostname="web1"\n'
+    assert conf.stat().st_mode & 0o777 == 0o640
+    assert [file.name for file in tmp_path.iterdir()] == ["pot.conf"]
