@@ -54,6 +54,7 @@ def make(directory: str) -> None:
     if not os.path.lexists("/usr/bin/python3") and "/sbin" not in shown:
         _add_python(directory + "/sbin")
     for path in _PROGRAMS:
+        os.makedirs(os.path.realpath(os.path.dirname(directory + path)), exist_ok=True)
         write(directory + path, "", mode=0o755)
     write(directory + rootfs.HOST_LIST, "".join(path + "\n" for path in shown))
 
