@@ -1,0 +1,129 @@
+"""`pot-driver plan`: which pot commands each task of a job would run, and everything that is wrong with the job.
+
+Nothing is run and the host is not looked at: allocation, dynamic ports and directories are examples, files are taken to
+be there. The way from the job to the commands is StartTask's own.
+
+Not here: reading job files (see `jobfile`), planning (see `spec` and `plan`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pot_driver import plan, schema, spec, wire
+from pot_driver.config import TASK_OPTIONS, decode_plugin, decode_task
+from pot_driver.errors import ConfigError
+from pot_driver.model import Port, TaskConfig
+from pot_driver.operator import jobfile
+from pot_driver.operator.allocation import Allocation
+from pot_driver.operator.job import Group, Job, PortAsk, Task
+from pot_driver.plan import Plan
+from pot_driver.spec.image import without_password
+
+INVALID = 2  # exit status when the job has problems
+_ALLOC_ID = "00000000-0000-0000-0000-000000000000"
+_ALLOC_ROOT = Path("/var/nomad/alloc")
+_HOST_IP = "192.0.2.1"
+_FIRST_DYNAMIC_PORT = 20000  # of Nomad's range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPlan:
+    """One task's plan, or what is wrong with it."""
+
+    group: str
+    task: str
+    plan: Plan | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the job's author would read in task events."""
+        if self.plan is None:
+            return ()
+        dropped = (f"env: {name} is not a name that a shell can export" for name in self.plan.spec.dropped_env)
+        return (*self.plan.spec.warnings, *dropped)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the plans of `args.job`, as JSON if `args.json`; the exit status."""
+    job = jobfile.read(args.job, dict(args.var))
+    plans = list(plans_of(job))
+    if args.json:
+        print(json.dumps({"job": job.id, "tasks": [_as_json(one) for one in plans]}, indent=2))
+    else:
+        print("\n\n".join(_as_text(one) for one in plans))
+    return INVALID if any(one.problems for one in plans) else 0
+
+
+def plans_of(job: Job) -> Iterator[TaskPlan]:
+    """The plan of each task."""
+    for group in job.groups:
+        for task in group.tasks:
+            try:
+                request = _request(job, group, task)
+                planned = plan.build(
+                    spec.build(request, decode_task(request.driver_config), decode_plugin(b""), look=False)
+                )
+            except ConfigError as err:
+                yield TaskPlan(group=group.name, task=task.name, problems=err.problems)
+            else:
+                yield TaskPlan(group=group.name, task=task.name, plan=planned)
+
+
+def _request(job: Job, group: Group, task: Task) -> TaskConfig:
+    """What StartTask would get, with ids that are the same each time."""
+    allocation = Allocation(
+        job=job,
+        group=group,
+        root=_ALLOC_ROOT,
+        host_ip=_HOST_IP,
+        ports=_ports(group.ports),
+        legacy_ports={task.name: _ports(task.resources.legacy_ports)},
+        id=_ALLOC_ID,
+    )
+    sent = allocation.task_config(task, schema.spec(TASK_OPTIONS))
+    return replace(wire.task_config(sent), id=f"{_ALLOC_ID}/{task.name}/00000000")
+
+
+def _ports(asked: Sequence[PortAsk]) -> tuple[Port, ...]:
+    ports = []
+    for number, ask in enumerate(asked, _FIRST_DYNAMIC_PORT):
+        value = ask.static or number
+        ports.append(Port(label=ask.label, value=value, to=value if ask.to == -1 else ask.to, host_ip=_HOST_IP))
+    return tuple(ports)
+
+
+def _as_json(one: TaskPlan) -> dict[str, object]:
+    shown: dict[str, object] = {"group": one.group, "task": one.task, "problems": list(one.problems)}
+    if one.plan is not None:
+        shown |= {
+            "pot": one.plan.pot_name,
+            "image": {
+                "url": without_password(one.plan.image.url),
+                "pot": one.plan.image.pot,
+                "tag": one.plan.image.tag,
+            },
+            "commands": [
+                {"argv": ["pot", *step.argv], "reason": step.reason, "timeout": step.timeout, "locked": step.locked}
+                for step in one.plan.commands
+            ],
+            "ports": dict(one.plan.port_map),
+            "notes": list(one.notes),
+        }
+    return shown
+
+
+def _as_text(one: TaskPlan) -> str:
+    lines = [f'task "{one.task}" of group "{one.group}"']
+    lines += [f"  problem: {problem}" for problem in one.problems]
+    if one.plan is not None:
+        for number, step in enumerate(one.plan.commands, 1):
+            lines += [f"  {number:2}. # {step.reason}", f"      pot {shlex.join(step.argv)}"]
+        lines += [f"  note: {note}" for note in one.notes]
+    return "\n".join(lines)
