@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
 
 import structlog
@@ -25,13 +25,14 @@ from pot_driver._proto.goplugin.grpc_controller_pb2_grpc import add_GRPCControll
 from pot_driver._proto.goplugin.grpc_stdio_pb2_grpc import add_GRPCStdioServicer_to_server
 from pot_driver._proto.grpc.health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from pot_driver._proto.plugins.base.proto.base_pb2_grpc import add_BasePluginServicer_to_server
-from pot_driver._proto.plugins.drivers.proto.driver_pb2_grpc import add_DriverServicer_to_server
-from pot_driver.clock import SystemClock
-from pot_driver.driver import PotDriver
+from pot_driver.clock import Clock, SystemClock
 from pot_driver.services.goplugin import BrokerService, ControllerService, HealthService, StdioService
 from pot_driver.services.guard import Guard
+from pot_driver.services.late import LateService, Registry
 from pot_driver.services.nomad_base import BaseService
-from pot_driver.services.nomad_driver import DriverService
+
+if TYPE_CHECKING:
+    from pot_driver.driver import PotDriver
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ SERVER_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 )
+DRIVER_SERVICE = "hashicorp.nomad.plugins.drivers.proto.Driver"
 REPLY_GRACE_S = 0.05  # from the end of the Shutdown call until its answer has surely left the process
 SHUTDOWN_LIMIT_S = 0.25  # for the driver's own farewell: the host gives us two seconds, at every agent start twice
 LOOK_AROUND_S = 60.0
@@ -54,7 +56,7 @@ async def serve(environ: Mapping[str, str]) -> NoReturn:
     place = handshake.SocketPlace(environ)
     try:
         async with asyncio.TaskGroup() as tasks:
-            driver = PotDriver(clock=clock, tasks=tasks)
+            driver = LateDriver(clock, tasks)
             guard = Guard(clock)
             server = build_server(driver, guard, leaving)
             server.add_insecure_port(f"unix:{quote(str(place.path))}")
@@ -64,7 +66,7 @@ async def serve(environ: Mapping[str, str]) -> NoReturn:
             log.debug("listening", version=__version__, socket=str(place.path))
             _shake_hands(place)
             await leaving.wait()
-            await _say_farewell(driver)
+            await _say_farewell(driver.made)
             place.remove()
             _leave(0)
     except BaseException:
@@ -73,15 +75,39 @@ async def serve(environ: Mapping[str, str]) -> NoReturn:
         _leave(1)
 
 
-def build_server(driver: PotDriver, guard: Guard, leaving: asyncio.Event) -> aio.Server:
+class LateDriver:
+    """The driver, made when it is first needed: a launch that only asks does without, and without its imports."""
+
+    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+        self.made: PotDriver | None = None
+        self._clock = clock
+        self._tasks = tasks
+
+    def __call__(self) -> PotDriver:
+        """The one driver of this process."""
+        if self.made is None:
+            from pot_driver.driver import PotDriver  # noqa: PLC0415
+
+            self.made = PotDriver(clock=self._clock, tasks=self._tasks)
+        return self.made
+
+
+def build_server(driver: Callable[[], PotDriver], guard: Guard, leaving: asyncio.Event) -> aio.Server:
     """All services, on one server that is not started yet."""
+
+    def add_driver_service(registry: Registry) -> None:
+        from pot_driver._proto.plugins.drivers.proto import driver_pb2_grpc  # noqa: PLC0415
+        from pot_driver.services.nomad_driver import DriverService  # noqa: PLC0415
+
+        driver_pb2_grpc.add_DriverServicer_to_server(DriverService(driver()), registry)  # type: ignore[arg-type]
+
     server = aio.server(interceptors=(guard,), options=SERVER_OPTIONS)
     add_GRPCControllerServicer_to_server(ControllerService(leaving.set), server)
     add_GRPCBrokerServicer_to_server(BrokerService(), server)
     add_GRPCStdioServicer_to_server(StdioService(), server)
     add_HealthServicer_to_server(HealthService(), server)
     add_BasePluginServicer_to_server(BaseService(driver), server)
-    add_DriverServicer_to_server(DriverService(driver), server)
+    server.add_generic_rpc_handlers((LateService(DRIVER_SERVICE, add_driver_service),))
     return server
 
 
@@ -94,9 +120,11 @@ def _shake_hands(place: handshake.SocketPlace) -> None:
     os.close(null)
 
 
-async def _say_farewell(driver: PotDriver) -> None:
+async def _say_farewell(driver: PotDriver | None) -> None:
     """Let the driver put its things in order, as far as there is time. Tasks go on."""
     await asyncio.sleep(REPLY_GRACE_S)
+    if driver is None:
+        return
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(SHUTDOWN_LIMIT_S):

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import grp
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -67,7 +65,9 @@ class SocketPlace:
 
     def remove(self) -> None:
         """Leave nothing behind."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+            self.directory.rmdir()
 
 
 def _group(name: str) -> int | None:
@@ -86,15 +86,21 @@ def _fresh_directory(environ: Mapping[str, str]) -> Path:
         if _has_room(parent):
             with suppress(OSError):
                 return _make(parent)
-    return _make("/tmp")  # noqa: S108 - mkdtemp makes it ours alone
+    return _make("/tmp")  # noqa: S108 - a fresh directory of our own
 
 
 def _has_room(parent: str) -> bool:
     """Whether the socket's path fits into a socket address and into the handshake line."""
-    # mkdtemp adds the prefix and eight characters.
-    path = str(Path(parent).absolute() / f"{_PREFIX}12345678" / _SOCKET_NAME)
+    path = str(_fresh(parent) / _SOCKET_NAME)
     return len(os.fsencode(path)) <= _PATH_LIMIT and "|" not in path and path.isprintable()
 
 
 def _make(parent: str) -> Path:
-    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=Path(parent).absolute()))
+    directory = _fresh(parent)
+    directory.mkdir(mode=0o700)
+    return directory
+
+
+def _fresh(parent: str) -> Path:
+    """A name that nobody has: tempfile would do as well, and costs more than all the rest of this module."""
+    return Path(parent).absolute() / f"{_PREFIX}{os.urandom(8).hex()}"

@@ -99,7 +99,7 @@ def socket() -> Iterator[handshake.SocketPlace]:
 @pytest.fixture
 async def host(driver: ScriptedDriver, leaving: asyncio.Event, socket: handshake.SocketPlace) -> AsyncIterator[Plugin]:
     """Nomad's side of a connection to the services."""
-    server = app.build_server(cast("PotDriver", driver), Guard(SystemClock()), leaving)
+    server = app.build_server(lambda: cast("PotDriver", driver), Guard(SystemClock()), leaving)
     server.add_insecure_port(f"unix:{socket.path}")
     await server.start()
     plugin = Plugin(os.getpid(), Handshake.parse(handshake.line(socket.path)))

@@ -13,7 +13,7 @@ import grpc
 import pytest
 import structlog
 
-from pot_driver import errors, wire
+from pot_driver import errors
 from pot_driver._proto.google.rpc.status_pb2 import Status
 from pot_driver._proto.plugins.base.proto import base_pb2 as base
 from pot_driver._proto.plugins.drivers.proto import driver_pb2 as pb
@@ -22,6 +22,7 @@ from pot_driver.clock import SystemClock
 from pot_driver.model import ExecOutput
 from pot_driver.operator.host import Plugin
 from pot_driver.process import CommandMissing
+from pot_driver.services import statuses
 from pot_driver.services.guard import Guard
 
 CODE = grpc.StatusCode
@@ -37,16 +38,16 @@ def _errors(kind: type[errors.DriverError] = errors.DriverError) -> Iterator[typ
 
 def test_each_error_has_one_row() -> None:
     """The table knows all errors of the driver, and no status that Nomad has its own meaning for."""
-    assert set(wire.STATUS) == set(_errors())
-    assert not TAKEN & set(wire.STATUS.values())
+    assert set(statuses.STATUS) == set(_errors())
+    assert not TAKEN & set(statuses.STATUS.values())
 
 
 def test_an_errors_kin_has_its_row() -> None:
     """A closer name of an error is the same to Nomad."""
-    refusal = wire.refusal(CommandMissing("pot is not there"))
+    refusal = statuses.refusal(CommandMissing("pot is not there"))
 
     assert refusal is not None
-    assert refusal.code is wire.STATUS[errors.PotFailed]
+    assert refusal.code is statuses.STATUS[errors.PotFailed]
 
 
 async def test_what_should_be_tried_again_says_so(host: Plugin, driver: Any) -> None:
@@ -72,7 +73,7 @@ async def test_no_other_error_is_recoverable(host: Plugin, driver: Any, kind: ty
     driver.script("start_task", error)
     refused = await _refused(host.driver.StartTask(pb.StartTaskRequest()))
 
-    assert refused.code() is wire.STATUS[kind]
+    assert refused.code() is statuses.STATUS[kind]
     assert refused.details() == str(error)
     assert tuple(refused.trailing_metadata() or ()) == ()
 
@@ -100,7 +101,7 @@ async def test_a_bug_is_logged_and_answered(host: Plugin, driver: Any, bug: Base
     info = await host.base.PluginInfo(base.PluginInfoRequest())
 
     assert refused.code() is CODE.INTERNAL
-    assert refused.details() == wire.BUG.text
+    assert refused.details() == statuses.BUG.text
     assert [entry["exc_info"] for entry in entries] == [bug]
     assert info.name == "pot"
 

@@ -244,7 +244,7 @@ async def _content(path: Path) -> str:
     async with asyncio.timeout(20):
         while not os.access(path, os.R_OK):  # noqa: ASYNC110 - a file of another process
             await asyncio.sleep(0.01)
-    return path.read_text()  # noqa: ASYNC240
+    return path.read_text()
 
 
 def _close_stderr(plugin: Plugin) -> None:

@@ -1,10 +1,10 @@
 """The guard around every call: each ends with a status, whatever happens in it, and its streams are closed.
 
 Nomad takes UNAVAILABLE and CANCELLED for the plugin's death, and a call that ends without any status hangs it. So
-an error becomes the status that `wire` has for it, a bug is logged once and becomes INTERNAL, and a
+an error becomes the status that `statuses` has for it, a bug is logged once and becomes INTERNAL, and a
 `CancelledError` that the host did not cause is a bug too.
 
-Not here: which error is which status (see `wire`).
+Not here: which error is which status (see `statuses`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import grpc
 import structlog
 from grpc import aio
 
-from pot_driver import wire
 from pot_driver.clock import Clock
+from pot_driver.services import statuses
 
 log = structlog.get_logger()
 
@@ -96,10 +96,10 @@ class Guard(aio.ServerInterceptor):
 
 async def _refuse(context: Context, error: BaseException) -> NoReturn:
     """End the call with the error's status."""
-    refusal = wire.refusal(error)
+    refusal = statuses.refusal(error)
     if refusal is None:
         log.error("unexpected error in a call", exc_info=error)
-        refusal = wire.BUG
+        refusal = statuses.BUG
     await context.abort(refusal.code, refusal.text, refusal.trailing_metadata)
 
 

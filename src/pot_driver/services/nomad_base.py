@@ -7,19 +7,24 @@ Not here: what the configuration means.
 
 from __future__ import annotations
 
-from pot_driver import schema, wire
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pot_driver import schema
 from pot_driver._proto.plugins.base.proto import base_pb2 as base
 from pot_driver._proto.plugins.base.proto.base_pb2_grpc import BasePluginServicer
 from pot_driver.config.tables import PLUGIN_OPTIONS
-from pot_driver.driver import PotDriver
 from pot_driver.services.guard import Context
+
+if TYPE_CHECKING:
+    from pot_driver.driver import PotDriver
 
 
 class BaseService(BasePluginServicer):
     """The first calls of every launch, two of three of which only ask and then end us."""
 
-    def __init__(self, driver: PotDriver) -> None:
-        self._driver = driver
+    def __init__(self, driver: Callable[[], PotDriver]) -> None:
+        self._driver = driver  # made when it is first needed
 
     async def PluginInfo(self, request: base.PluginInfoRequest, context: Context) -> base.PluginInfoResponse:
         """Name and versions."""
@@ -31,5 +36,7 @@ class BaseService(BasePluginServicer):
 
     async def SetConfig(self, request: base.SetConfigRequest, context: Context) -> base.SetConfigResponse:
         """What it holds."""
-        self._driver.set_config(request.msgpack_config, wire.host_compute(request))
+        from pot_driver import wire  # noqa: PLC0415 - a launch that only asks does without
+
+        self._driver().set_config(request.msgpack_config, wire.host_compute(request))
         return base.SetConfigResponse()
