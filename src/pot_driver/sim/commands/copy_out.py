@@ -1,0 +1,52 @@
+"""`pot copy-out`: cp(1) in the pot, into a directory of the host that is mounted there meanwhile.
+
+Not here: the mounts (`mounts`).
+"""
+
+from __future__ import annotations
+
+import os
+
+from pot_driver.sim import copying, pots
+from pot_driver.sim.session import Pot
+
+
+def run(pot: Pot, args: list[str]) -> int:
+    name = source = target = ""
+    verbose = force = False
+    for option, value in pot.options(args, "hvs:d:p:F"):
+        match option:
+            case "h":
+                pot.help("copy-out")
+                return 0
+            case "F":
+                force = True
+            case "v":
+                pot.verbosity += 1
+                verbose = True
+            case "s":
+                source = value
+            case "p":
+                name = value
+            case "d":
+                target = value
+            case _:
+                return pot.usage_error("copy-out")
+    if not name:
+        return pot.usage_error("copy-out", "A pot name is mandatory")
+    if not source:
+        return pot.usage_error("copy-out", "A source is mandatory")
+    if not target:
+        return pot.usage_error("copy-out", "A destination is mandatory")
+    if not source.startswith("/"):
+        pot.error("The source has to be an absolute pathname")
+        return 1
+    if not pots.check(pot, name):
+        return pot.usage_error("copy-out", f"pot {name} is not valid")
+    if not pot.is_root():
+        return 1
+    if not (os.path.isdir(target) and os.access(target, os.R_OK | os.X_OK)):
+        pot.error(f"{target} not valid")  # and pot goes on: mounting it will fail
+    if pots.is_running(pot.root, name) and not copying.may_touch_running(pot, "from", force=force):
+        return 1
+    return copying.run(pot, name, copying.Out(pot, name, source, target, verbose=verbose))

@@ -1,0 +1,20 @@
+"""`pot help COMMAND`.
+
+Not here: the texts (`sim.help`).
+"""
+
+from __future__ import annotations
+
+from pot_driver.sim import help as texts
+from pot_driver.sim.session import ALIASES, Pot
+from pot_driver.sim.shell import Exit
+
+
+def run(pot: Pot, args: list[str]) -> int:
+    topic = ALIASES.get(args[0], args[0])
+    topic = "term" if topic == "run" else topic
+    if not texts.exists(topic):
+        pot.error(f"Command {topic} unkown")
+        raise Exit(1)
+    pot.help(topic)
+    return 0

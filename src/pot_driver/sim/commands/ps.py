@@ -1,0 +1,35 @@
+"""`pot ps`: the names of the pots that run.
+
+Not here: what runs in them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pot_driver.sim import epair, pots
+from pot_driver.sim.session import Pot
+from pot_driver.sim.shell import Exit
+
+
+def run(pot: Pot, args: list[str]) -> int:
+    quiet = False
+    for option, _ in pot.options(args, "hvq"):
+        match option:
+            case "h":
+                pot.help("ps")
+                raise Exit(0)
+            case "v":
+                pot.verbosity += 1
+            case "q":
+                quiet = True
+            case _:
+                raise Exit(pot.usage_error("ps"))
+    if not quiet and os.geteuid() != 0:
+        pot.info("Need privileges to read internal network status")
+    elif not quiet:
+        pot.info(f"Internal network {'up' if epair.bridge_up(pot.root) else 'down'}")
+    for name in pots.names(pot.root):
+        if pots.is_running(pot.root, name):
+            pot.echo(name)
+    return 0

@@ -1,0 +1,50 @@
+"""`pot set-hook`: copies scripts that will run on the host around start and stop.
+
+Not here: running them (`hooks`).
+"""
+
+from __future__ import annotations
+
+import os
+
+from pot_driver.sim import hooks, pots
+from pot_driver.sim.session import Pot
+
+_KINDS = dict(zip("sStT", hooks.KINDS, strict=True))
+
+
+def run(pot: Pot, args: list[str]) -> int:
+    name, scripts = "", {}
+    for option, value in pot.options(args, "hvp:s:S:t:T:"):
+        match option:
+            case "h":
+                pot.help("set-hook")
+                return 0
+            case "v":
+                pot.verbosity += 1
+            case "p":
+                name = value
+            case "?":
+                return pot.usage_error("set-hook")
+            case _:
+                if os.access(value, os.X_OK):
+                    scripts[_KINDS[option]] = value
+                else:
+                    pot.error(f"{value} not a valid hook")
+    if not name:
+        return pot.usage_error("set-hook", "A pot name is mandatory")
+    if not pots.check(pot, name):
+        return pot.usage_error("set-hook", f"pot {name} is not valid")
+    if not scripts:
+        return pot.usage_error("set-hook", "No hooks provided - at least one hook as to be set")
+    if not pot.is_root():
+        return 1
+    for kind, script in scripts.items():
+        _copy(script, f"{pot.root.conf(name)}/{kind}.sh")
+    return 0
+
+
+def _copy(script: str, target: str) -> None:
+    with open(script, "rb") as source, open(target, "wb") as copy:
+        copy.write(source.read())
+    os.chmod(target, os.stat(script).st_mode & 0o777)

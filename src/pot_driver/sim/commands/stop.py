@@ -1,0 +1,108 @@
+"""`pot stop`: ends the jail if it lives, then cleans up in any case.
+
+Not here: which states allow it (`status`), how a jail is ended (`jail`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pot_driver.sim import conf, epair, etcfiles, hooks, mounts, pots, status
+from pot_driver.sim.session import Pot
+from pot_driver.sim.shell import Exit, complain, unquoted
+
+
+def run(pot: Pot, args: list[str]) -> int:
+    name = interfaces = ""
+    from_start = False
+    options = pot.options(args, "hvp:i:s")
+    for option, value in options:
+        match option:
+            case "h":
+                pot.help("stop")
+                raise Exit(0)
+            case "v":
+                pot.verbosity += 1
+            case "p":
+                name = value
+            case "i":
+                interfaces = value
+            case "s":
+                from_start = True
+            case _:
+                raise Exit(pot.usage_error("stop"))
+    name = name or unquoted(options.rest[0] if options.rest else "")
+    if not name:
+        raise Exit(pot.usage_error("stop", "A pot name is mandatory"))
+    if not pots.exists(pot.root, name):
+        pot.error(f"The pot {name} is not a valid pot")
+        raise Exit(0)
+    pot.must_be_root()
+    interfaces = _begin(pot, name, from_start=from_start) or interfaces
+    _end_jail_and_network(pot, name, interfaces)
+    _finish(pot, name)
+    return 0
+
+
+def _begin(pot: Pot, name: str, *, from_start: bool) -> str:
+    """To `stopping`; the interfaces that start left in the status file."""
+    result, interfaces = status.change(pot, name, "stopping")
+    if result == status.ALREADY:
+        if not from_start:
+            pot.error(f"pot {name} is already stopping!")
+            raise Exit(1)
+        pot.debug(f"pot {name} is already stopping, but we are cleaning up from start-cleanup")
+    if result == status.REFUSED:
+        pot.error(f"pot {name} is not in a state where it can be stopped")
+        raise Exit(1)
+    return interfaces
+
+
+def _end_jail_and_network(pot: Pot, name: str, interfaces: str) -> None:
+    running = pots.is_running(pot.root, name)
+    if running:
+        hooks.run(pot, name, "prestop", "pre-stop")
+        pot.debug(f"Stop the pot {name}")
+        _end_jail(pot, name)
+    for interface in interfaces.replace(":", " ").split():
+        pot.debug(f"Remove {interface} epair network interfaces")
+        time.sleep(1)  # pot gives the epair driver that time
+        if not epair.destroy(pot.root, interface):
+            complain(f"ifconfig: interface {interface} does not exist")
+    if not interfaces and conf.network_type(pot.root, name) == "alias":
+        pot.debug(f"Remove {conf.ip(pot.root, name)} aliases")
+    if conf.network_type(pot.root, name) != "inherit":
+        from pot_driver.sim import network  # noqa: PLC0415
+
+        network.down(pot.root, name)
+    epair.drop_anchor(pot.root, pots.anchor(name))
+    hooks.run(pot, name, "poststop", "post-stop")
+    etcfiles.remove_resolv(pot, name)
+    mounts.unmounted(pot, name, dev_mounted=not running)
+
+
+def _end_jail(pot: Pot, name: str) -> None:
+    from pot_driver.sim import jail  # noqa: PLC0415
+
+    timeout = conf.get(pot.root, name, "pot.attr.stop_timeout")
+    jail.remove(
+        pot.root,
+        name,
+        stop_timeout=float(timeout or 10),
+        exec_stop=conf.get_string(pot.root, name, "pot.attr.exec_stop"),
+    )
+
+
+def _finish(pot: Pot, name: str) -> None:
+    result, _ = status.change(pot, name, "stopped")
+    if result == status.ALREADY:
+        pot.error(f"pot {name} is already stopped!")
+        raise Exit(1)
+    if result == status.REFUSED:
+        pot.error(f"pot {name} is not in a state where it can marked as stopped")
+        raise Exit(1)
+
+
+def main_pid_file(pot: Pot, name: str) -> str:
+    return os.path.join(pot.root.tmp, f"pot_main_pid_{name}")

@@ -1,0 +1,40 @@
+"""`pot vnet-start`: the internal network's bridge and its pf rules.
+
+Not here: how pots really reach each other (`switch`).
+"""
+
+from __future__ import annotations
+
+from pot_driver.sim import epair, pots
+from pot_driver.sim.session import Pot
+from pot_driver.sim.shell import Exit, complain
+
+
+def run(pot: Pot, args: list[str]) -> int:
+    bridge = ""
+    for option, value in pot.options(args, "hvB:"):
+        match option:
+            case "h":
+                pot.help("vnet-start")
+                raise Exit(0)
+            case "v":
+                pot.verbosity += 1
+            case "B":
+                bridge = value
+            case _:
+                break
+    if not pot.config["POT_NETWORK"] or not pot.config["POT_GATEWAY"]:
+        pot.error("No network or gateway defined")
+        raise Exit(1)
+    if not pot.config["POT_EXTIF"]:
+        pot.error("No external interface defined")
+        raise Exit(1)
+    pot.must_be_root()
+    if bridge and bridge not in pots.bridges(pot.root):
+        pot.error(f"{bridge} is not a valid bridge")
+        return 0
+    if epair.start_bridge(pot.root, bridge):
+        complain("pf enabled")
+        return 0
+    complain("pfctl: pf already enabled")
+    return 1

@@ -1,0 +1,83 @@
+"""Making a root, and emptying it again.
+
+Not here: the command line for it (`__main__`), images (`images`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pot_driver.sim import settings, zfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pot_driver.sim.root import Root
+
+HOST_COMMANDS = ("jls", "ps", "rctl", "sysctl")
+
+_SCRIPT = """\
+#!{python} -IS
+import sys
+sys.path.insert(0, {source!r})
+from {module} import main
+main()
+"""
+
+
+def init(root: Root) -> None:
+    """Make what is missing; what is there stays, but for the executables, which follow this Python."""
+    for place in (root.bin, root.etc, root.tmp, root.cache, root.images, root.run, os.path.dirname(root.log)):
+        os.makedirs(place, exist_ok=True)
+    for kind in ("jails", "bases", "fscomp", "bridges"):
+        os.makedirs(f"{root.fs}/{kind}", exist_ok=True)
+        os.makedirs(f"{root.zfs}/{kind}", exist_ok=True)
+    os.chmod(root.fs, 0o750)
+    os.chmod(root.tmp, 0o1777)
+    _write_settings(root)
+    _executable(root, "pot", "pot_driver.sim.pot")
+    for name in HOST_COMMANDS:
+        if os.path.exists(f"{os.path.dirname(__file__)}/hostcmds/{name}.py"):
+            _executable(root, name, f"pot_driver.sim.hostcmds.{name}")
+    if not os.path.lexists(root.bin + "/sh"):
+        os.symlink("/bin/sh", root.bin + "/sh")
+
+
+def reset(root: Root) -> None:
+    """No jail, no pot, no image in use, no cache; the image files stay."""
+    from pot_driver.sim import jail  # noqa: PLC0415
+
+    jail.remove_all(root)
+    for place in (root.run, root.tmp, root.cache, root.fs, root.zfs, os.path.dirname(root.log)):
+        zfs.remove(place)
+    for file in (root.faults, root.path + "/etc/boot"):
+        if os.path.exists(file):
+            os.unlink(file)
+    init(root)
+
+
+def _write_settings(root: Root) -> None:
+    defaults = {
+        **settings.DEFAULTS,
+        "POT_FS_ROOT": root.fs,
+        "POT_CACHE": root.cache,
+        "POT_TMP": root.tmp,
+    }
+    default, own = (f"{root.etc}/{name}" for name in settings.FILES)
+    with open(default, "w", encoding="utf-8") as file:
+        file.write("# What pot takes where pot.conf says nothing. Written by pot-sim init.\n")
+        file.writelines(f"{key}={value}\n" for key, value in sorted(defaults.items()))
+    if not os.path.exists(own):
+        with open(own, "w", encoding="utf-8") as file:
+            file.write("# Settings of this root; see pot.default.conf for their names.\n")
+
+
+def _executable(root: Root, name: str, module: str) -> None:
+    python = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
+    source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = f"{root.bin}/{name}"
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(_SCRIPT.format(python=python, source=source, module=module))
+    os.chmod(temporary, 0o755)
+    os.rename(temporary, path)

@@ -1,0 +1,169 @@
+"""What fscomp.conf mounts into a pot: checked, made for a moment around a stopped pot, changed on a running one.
+
+A running pot's mounts live in its own mount namespace. For a stopped pot pot mounts everything, does its work and
+unmounts again; here that work is a child process with a mount namespace of its own, so nothing can be left behind.
+
+Not here: the root of a running pot (`rootfs`), editing fscomp.conf (`commands/mount_in`).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from pot_driver.sim import conf, faults, linux, pots, registry, rootfs
+from pot_driver.sim.shell import complain, end
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from pot_driver.sim.root import Root
+    from pot_driver.sim.session import Pot
+
+TMPFS = rootfs.TMPFS
+_NOT_MOUNTED = 254
+
+
+class Entry(NamedTuple):
+    """One line of fscomp.conf, as it is to be mounted."""
+
+    source: str  # a directory of the host, or TMPFS
+    target: str  # on the host, below the pot's m
+    option: str  # "", "ro", "rw"; anything else is mount_nullfs' error
+
+
+def entries(pot: Pot, name: str) -> list[Entry]:
+    found = []
+    for source, mountpoint, option in conf.fscomp(pot.root, name):
+        place = source if source.startswith("/") else _dataset_place(pot, source)
+        target = (pot.root.m(name) + mountpoint).removesuffix("/")
+        found.append(Entry(place, target, "" if option == "zfs-remount" else option))
+    if conf.get(pot.root, name, "pot.attr.no-tmpfs") != "YES":
+        found.append(Entry(TMPFS, pot.root.m(name) + "/tmp", ""))
+    return found
+
+
+def check(pot: Pot, name: str) -> bool:
+    """Would they all mount? If not, pot's errors have been printed."""
+    return _around(pot, name, lambda: 0) == 0
+
+
+def around(pot: Pot, name: str, action: Callable[[], int]) -> int | None:
+    """Do `action`, in a child, with everything mounted; its status, None if something did not mount."""
+    status = _around(pot, name, action)
+    return None if status == _NOT_MOUNTED else status
+
+
+def in_pot(pot: Pot, name: str, argv: list[str]) -> NoReturn:
+    """For `around`: go into the pot's root and become `argv`."""
+    os.chroot(pot.root.m(name))
+    os.chdir("/")
+    os.execve(argv[0], argv, dict(os.environ))
+
+
+def bind(source: str, target: str, *, readonly: bool = False) -> None:
+    """For `around`: one more directory."""
+    tree = linux.open_tree(source, recursive=True)
+    if readonly:
+        linux.set_readonly(tree)
+    linux.move_mount(tree, target)
+    os.close(tree)
+
+
+def unmounted(pot: Pot, name: str, *, dev_mounted: bool) -> None:
+    """What pot says with -v while it unmounts; the kernel has done it already."""
+    if conf.get(pot.root, name, "pot.attr.no-tmpfs") == "YES":
+        pot.debug("Not umounting tmpfs because of no-tmppfs attribure")
+    else:
+        pot.debug(f"unmount {pot.root.m(name)}/tmp")
+    pot.debug(f"unmount {pot.root.m(name)}/dev" if dev_mounted else f"{pot.root.m(name)}/dev is already unmounted")
+    for entry in reversed(entries(pot, name)):
+        if entry.source != TMPFS:
+            pot.debug(f"unmount {entry.target}")
+
+
+def attach(root: Root, name: str, source: str, inside: str, *, readonly: bool) -> None:
+    """Mount a directory of the host into a running pot."""
+    tree = linux.open_tree(source)
+    if readonly:
+        linux.set_readonly(tree)
+    _in_jail(root, name, lambda: linux.move_mount(tree, inside))
+    os.close(tree)
+
+
+def detach(root: Root, name: str, inside: str) -> None:
+    """Unmount it again."""
+    _in_jail(root, name, lambda: linux.umount(inside, linux.MNT_DETACH))
+
+
+def _in_jail(root: Root, name: str, act: Callable[[], None]) -> None:
+    record = registry.running(root.run, name)
+    if record is None:
+        raise OSError(2, f"jail {name} not found")
+    handle = os.pidfd_open(record.pid)
+    child = os.fork()
+    if child == 0:
+        try:
+            linux.setns(handle, linux.NEWNS)
+            act()
+        except OSError as error:
+            end(error.errno or 1)
+        end(0)
+    os.close(handle)
+    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if number:
+        raise OSError(number, os.strerror(number))
+
+
+def _around(pot: Pot, name: str, action: Callable[[], int]) -> int:
+    if not pots.check(pot, name):
+        return _NOT_MOUNTED
+    child = os.fork()
+    if child == 0:
+        try:
+            linux.unshare(linux.NEWNS)
+            linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+            end(action() if _mount_all(pot, name) else _NOT_MOUNTED)
+        except OSError as error:
+            complain(f"{error.filename or 'pot'}: {error.strerror}")
+        end(127)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _mount_all(pot: Pot, name: str) -> bool:
+    for directory in rootfs.shown(pot.root.m(name)):
+        bind(directory, pot.root.m(name) + directory, readonly=True)
+    for entry in entries(pot, name):
+        try:
+            _mount(pot, name, entry)
+        except OSError as error:
+            if entry.source == TMPFS:
+                pot.error("Error mounting tmpfs")
+            else:
+                complain(f"mount_nullfs: {error.filename or entry.source}: {error.strerror}")
+                pot.error(f"Error mounting {entry.source} on {entry.target}")
+            return False
+        pot.debug(f"mount {entry.target}")
+    if conf.get(pot.root, name, "pot.attr.no-tmpfs") == "YES":
+        pot.debug("Not mounting tmpfs because of no-tmppfs attribure")
+    return True
+
+
+def _mount(pot: Pot, name: str, entry: Entry) -> None:
+    if entry.source == TMPFS:
+        linux.mount(TMPFS, entry.target, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")
+        return
+    if faults.on(pot.root, "mount", name):
+        raise OSError(5, "Input/output error", entry.source)
+    if entry.option not in ("", "ro", "rw"):
+        raise OSError(22, os.strerror(22), entry.option)
+    if not os.path.isdir(entry.source):
+        number = 20 if os.path.exists(entry.source) else 2
+        raise OSError(number, os.strerror(number), entry.source)
+    bind(entry.source, entry.target, readonly=entry.option == "ro")
+
+
+def _dataset_place(pot: Pot, dataset: str) -> str:
+    return dataset.replace(pot.config["POT_ZFS_ROOT"], pot.root.fs, 1)

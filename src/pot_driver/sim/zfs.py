@@ -1,0 +1,212 @@
+"""Datasets, snapshots, clones and their origins, as far as pot's use of zfs can be seen.
+
+A dataset `jails/N` or `jails/N/m` is a directory below `POT_FS_ROOT`; that it is a dataset, and which snapshots
+and which origin it has, stands below `ROOT/zfs`, where the snapshots are kept as copies.
+
+Not here: what an image file holds (`images`).
+"""
+
+from __future__ import annotations
+
+import os
+
+from pot_driver.sim import faults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pot_driver.sim.root import Root
+
+PREFIX = "@"  # a snapshot's directory in the dataset's own
+CHILD = "m"  # the only child a dataset of a pot has
+
+
+class ZfsError(Exception):
+    """What zfs says on stderr."""
+
+
+def exists(root: Root, dataset: str) -> bool:
+    return bool(dataset) and os.path.isdir(_meta(root, dataset))
+
+
+def mountpoint(root: Root, dataset: str) -> str:
+    return f"{root.fs}/{dataset}"
+
+
+def create(root: Root, dataset: str) -> None:
+    os.makedirs(_meta(root, dataset), exist_ok=True)
+    os.makedirs(mountpoint(root, dataset), exist_ok=True)
+
+
+def adopt(root: Root, dataset: str) -> None:
+    """What lies at the mount point is a dataset from now on."""
+    os.makedirs(_meta(root, dataset), exist_ok=True)
+
+
+def children(root: Root, dataset: str) -> list[str]:
+    """The dataset and what is below it."""
+    below = f"{dataset}/{CHILD}"
+    return [dataset, below] if exists(root, below) else [dataset]
+
+
+def snapshots(root: Root, dataset: str) -> list[str]:
+    """Tags, oldest first as far as their text tells."""
+    try:
+        entries = os.listdir(_meta(root, dataset))
+    except FileNotFoundError:
+        return []
+    return sorted(entry[1:] for entry in entries if entry.startswith(PREFIX))
+
+
+def snapshot(root: Root, dataset: str, tag: str) -> None:
+    """`zfs snapshot -r`: the dataset and its child."""
+    for each in children(root, dataset):
+        target = snapshot_path(root, each, tag)
+        if os.path.isdir(target):
+            raise ZfsError(f"cannot create snapshot '{each}@{tag}': dataset already exists")
+        os.makedirs(target)
+        skip = CHILD if each == dataset and dataset.count("/") == 1 else ""
+        for entry in os.listdir(mountpoint(root, each)):
+            if entry != skip:
+                copy(f"{mountpoint(root, each)}/{entry}", f"{target}/{entry}")
+
+
+def snapshot_path(root: Root, dataset: str, tag: str) -> str:
+    return f"{_meta(root, dataset)}/{PREFIX}{tag}"
+
+
+def rollback(root: Root, dataset: str, tag: str) -> None:
+    place, kept = mountpoint(root, dataset), snapshot_path(root, dataset, tag)
+    for entry in os.listdir(place):
+        if entry != CHILD or not exists(root, f"{dataset}/{entry}"):
+            remove(f"{place}/{entry}")
+    for entry in os.listdir(kept):
+        copy(f"{kept}/{entry}", f"{place}/{entry}")
+
+
+def clone(root: Root, dataset: str, tag: str, new: str) -> None:
+    pot = new.split("/")[1]
+    if faults.on(root, "clone", pot):
+        raise ZfsError("cannot clone: injected failure")
+    if faults.on(root, "disk-full", pot):
+        raise ZfsError(f"cannot create '{new}': out of space")
+    adopt(root, new)
+    copy(snapshot_path(root, dataset, tag), mountpoint(root, new))
+    set_property(root, new, "origin", f"{dataset}@{tag}")
+
+
+def destroy(root: Root, dataset: str, names: str) -> None:
+    """The dataset, its snapshots and its child; refused while a clone of any of them lives."""
+    if faults.on(root, "destroy", dataset.split("/")[-1]):
+        raise ZfsError(f"cannot destroy '{names}/{dataset}': dataset is busy")
+    inner = [clone for clone in clones(root, dataset) if not clone.startswith(dataset + "/")]
+    if inner:
+        listed = "".join(f"\n{names}/{each}" for each in inner)
+        raise ZfsError(
+            f"cannot destroy '{names}/{dataset}': filesystem has dependent clones\n"
+            f"use '-R' to destroy the following datasets:{listed}"
+        )
+    remove(mountpoint(root, dataset))
+    remove(_meta(root, dataset))
+
+
+def destroy_snapshot(root: Root, dataset: str, tag: str, names: str) -> None:
+    """`zfs destroy -r`: that snapshot of the dataset and of its child."""
+    if clones(root, dataset, tag):
+        raise ZfsError(f"cannot destroy '{names}/{dataset}@{tag}': snapshot has dependent clones")
+    for each in children(root, dataset):
+        remove(snapshot_path(root, each, tag))
+
+
+def rename(root: Root, dataset: str, new: str) -> None:
+    os.rename(mountpoint(root, dataset), mountpoint(root, new))
+    os.rename(_meta(root, dataset), _meta(root, new))
+    for each in _all(root):
+        origin = get_property(root, each, "origin")
+        if origin.startswith((dataset + "/", dataset + "@")):
+            set_property(root, each, "origin", new + origin.removeprefix(dataset))
+
+
+def clones(root: Root, dataset: str, tag: str = "") -> list[str]:
+    """Datasets whose origin is a snapshot of this one or of its child, the oldest first."""
+    origins = tuple(f"{each}@{tag}" for each in children(root, dataset))
+    matches = [
+        each
+        for each in _all(root)
+        if (origin := get_property(root, each, "origin")) and (origin in origins if tag else origin.startswith(origins))
+    ]
+    return sorted(matches, key=lambda each: os.stat(_meta(root, each) + "/origin").st_mtime_ns)
+
+
+def get_property(root: Root, dataset: str, name: str) -> str:
+    """Empty where zfs would print `-`."""
+    try:
+        with open(f"{_meta(root, dataset)}/{name}", encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def set_property(root: Root, dataset: str, name: str, value: str) -> None:
+    with open(f"{_meta(root, dataset)}/{name}", "w", encoding="utf-8") as file:
+        file.write(value)
+
+
+def used(root: Root, dataset: str) -> str:
+    """As `zfs list -o used` writes it."""
+    total = float(_du(mountpoint(root, dataset)))
+    for unit in ("K", "M", "G"):
+        total /= 1024
+        if total < 1000:
+            return f"{total:.3g}{unit}"
+    return f"{total / 1024:.3g}T"
+
+
+def copy(source: str, target: str) -> None:
+    """A true copy: owners, modes, times, links, attributes."""
+    _tool("cp", "-a", "--reflink=auto", "--", source, target)
+
+
+def remove(path: str) -> None:
+    if os.path.lexists(path):
+        _tool("rm", "-rf", "--one-file-system", "--", path)
+
+
+def _tool(*argv: str) -> None:
+    """These two know every kind of file, and start faster than Python imports its own.
+
+    As in a shell, a trap waits until the tool has ended.
+    """
+    import signal  # noqa: PLC0415 (most commands copy nothing)
+
+    trapped = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        pid = os.posix_spawn("/bin/" + argv[0], argv, {"LC_ALL": "C"}, setsigmask=trapped)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, trapped)
+    if status != 0:
+        raise ZfsError(f"{argv[0]} ended with status {status}")
+
+
+def _du(path: str) -> int:
+    found = 0
+    for directory, _, files in os.walk(path):
+        for name in (".", *files):
+            found += os.lstat(f"{directory}/{name}").st_blocks * 512
+    return found
+
+
+def _all(root: Root) -> Iterator[str]:
+    for kind in ("jails", "fscomp"):
+        try:
+            entries = sorted(os.listdir(_meta(root, kind)))
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            yield from children(root, f"{kind}/{entry}")
+
+
+def _meta(root: Root, dataset: str) -> str:
+    return f"{root.zfs}/{dataset}"
