@@ -39,7 +39,6 @@ class Event(Enum):
 MOVES: dict[tuple[Phase, Event], Phase] = {
     (Phase.STARTING, Event.STARTED): Phase.RUNNING,
     (Phase.STARTING, Event.DESTROYED): Phase.GONE,
-    (Phase.STARTING, Event.ENDED): Phase.EXITED,
     (Phase.RUNNING, Event.STOP_ASKED): Phase.STOPPING,
     (Phase.RUNNING, Event.ENDED): Phase.EXITED,
     (Phase.STOPPING, Event.STOP_ASKED): Phase.STOPPING,

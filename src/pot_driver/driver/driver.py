@@ -186,10 +186,10 @@ class PotDriver:
     async def task_stats(self, task_id: str, interval_s: float) -> AsyncGenerator[Usage, None]:
         """A sample at once and then each interval, until the task has ended."""
         entry = self._tasks.get(task_id)
-        samples = self._stats.stream(self._host, self._compute, entry.pot_name, interval_s)
+        samples = self._stats.stream(self._host, self._compute, entry.pot_name, interval_s, lambda: entry.alive)
         async with aclosing(samples):
-            while entry.alive:
-                yield await anext(samples)
+            async for usage in samples:
+                yield usage
 
     def task_events(self) -> AsyncIterator[TaskEvent]:
         """All tasks' events, until cancelled."""

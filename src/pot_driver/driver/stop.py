@@ -37,7 +37,7 @@ OFTEN_IGNORED = frozenset({"SIGINT", "SIGQUIT"})
 
 
 async def stop(host: Host, task: Task, clock: Clock, *, timeout_s: float, signal: str) -> None:
-    """Stop a running task; PotFailed if its jail outlives all of this. `signal` as pot spells it, "" for the default."""
+    """Stop a running task; PotFailed if its jail outlives all of it. `signal` as pot spells it, "" for the default."""
     deadline_s = clock.monotonic_s() + timeout_s
     if signal and timeout_s > 0:
         share = 0.5 if signal in OFTEN_IGNORED else 1.0
