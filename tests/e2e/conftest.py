@@ -9,6 +9,7 @@ import asyncio
 import sys
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -72,7 +73,8 @@ class Client:
     agent: Agent
     watcher: Watcher
     allocs: Path
-    output: dict[str, bytearray] = field(default_factory=dict)
+    output: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
+    wrote: asyncio.Event = field(default_factory=asyncio.Event)
 
     def allocation(self, *tasks: Task, ports: tuple[PortAsk, ...] = ()) -> Allocation:
         """Directories and ports for a group of these tasks."""
@@ -83,11 +85,21 @@ class Client:
 
     def read_logs(self, allocation: Allocation, task: Task) -> tuple[LogPipe, LogPipe]:
         """What logmon does before each start."""
-        out, err = (self.output.setdefault(name, bytearray()) for name in ("stdout", "stderr"))
+        out, err = (partial(self._heard, stream) for stream in ("stdout", "stderr"))
         return (
-            LogPipe(allocation.log_path(task, "stdout"), out.extend),
-            LogPipe(allocation.log_path(task, "stderr"), err.extend),
+            LogPipe(allocation.log_path(task, "stdout"), out),
+            LogPipe(allocation.log_path(task, "stderr"), err),
         )
+
+    async def heard(self, words: bytes) -> None:
+        """Return when a task has written this to its stdout."""
+        while words not in self.output["stdout"]:
+            self.wrote.clear()
+            await self.wrote.wait()
+
+    def _heard(self, stream: str, data: bytes) -> None:
+        self.output[stream] += data
+        self.wrote.set()
 
     async def run(self, task: Task) -> driver_pb2.WaitTaskResponse:
         """From start to destroy."""

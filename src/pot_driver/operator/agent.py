@@ -153,9 +153,14 @@ class Agent:
         request = driver_pb2.StopTaskRequest(task_id=task_id, timeout=timeout, signal=signal)
         await _answer(self.plugin.driver.StopTask(request))
 
-    async def destroy_task(self, task_id: str) -> None:
-        """DestroyTask with force, as Nomad always does."""
-        request = driver_pb2.DestroyTaskRequest(task_id=task_id, force=True)
+    async def inspect_task(self, task_id: str) -> driver_pb2.InspectTaskResponse:
+        """InspectTask; Nomad itself has no use for it."""
+        request = driver_pb2.InspectTaskRequest(task_id=task_id)
+        return await _answer(self.plugin.driver.InspectTask(request))
+
+    async def destroy_task(self, task_id: str, *, force: bool = True) -> None:
+        """DestroyTask; Nomad always forces."""
+        request = driver_pb2.DestroyTaskRequest(task_id=task_id, force=force)
         await _answer(self.plugin.driver.DestroyTask(request))
 
     async def exec_task(self, task_id: str, command: Sequence[str], timeout_s: int) -> driver_pb2.ExecTaskResponse:

@@ -49,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     _plain_argument(run)
     run.set_defaults(command=_run)
 
+    plan = commands.add_parser("plan", help="print the pot commands of a job file, or what is wrong with it")
+    _job_arguments(plan)
+    plan.add_argument("--json", action="store_true", help="for programs")
+    plan.set_defaults(command=_plan)
+
     doctor = commands.add_parser("doctor", help="ask the driver what it finds on this host")
     _plain_argument(doctor)
     doctor.set_defaults(command=_doctor)
@@ -96,6 +101,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
     terminal = console.Console(plain=arguments.plain)
     return asyncio.run(run.run(arguments.job, dict(arguments.var), terminal))
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from pot_driver.operator import plan  # noqa: PLC0415
+
+    return plan.run(arguments)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

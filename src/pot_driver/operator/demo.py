@@ -90,7 +90,7 @@ class _Show:
             step.more = ["other tasks of this host go on starting meanwhile"]
         with console.step("start", "pot prepare, copy-in, mount-in, start") as step:
             await starting
-            step.result = f"pot {_pot_name(run)}"
+            step.result = f"pot {run.pot_name}"
             step.more = [*run.places(), "Nomad's log pipes go straight to the app: no process of ours between"]
 
     async def _http(self, run: TaskRun) -> Mapping[str, object]:
@@ -155,7 +155,7 @@ class _Show:
         with self.session.console.step("destroy", "undoing all that the task made") as step:
             await run.clean_up()
             self.allocation.remove()
-            left = self.house.leftovers(_pot_name(run))
+            left = self.house.leftovers(run.pot_name)
             if left:
                 raise Disappointed(f"left behind: {', '.join(left)}")
             step.result = "nothing left: no pot, no jail, no process, no mount, no file"
@@ -192,7 +192,3 @@ async def _get(run: TaskRun, path: str) -> str:
         return await asyncio.to_thread(fetch)
     except OSError as error:
         raise Disappointed(f"{url}: {error}") from error
-
-
-def _pot_name(run: TaskRun) -> str:
-    return f"{run.config.name}_{run.config.id.rsplit('/', 1)[-1]}_{run.config.alloc_id}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pot_driver import __version__
 from pot_driver.operator import installation
-from pot_driver.operator.run import Session
+from pot_driver.operator.run import Health, Session
 
 if TYPE_CHECKING:
     from pot_driver._proto.plugins.shared.structs.proto.attribute_pb2 import Attribute
@@ -20,11 +20,11 @@ async def look(console: Console) -> int:
     """Show health and attributes; the status to exit with."""
     pot = installation.find()
     console.title(f"pot-driver {__version__} looks at {pot.label}")
-    async with Session.open(pot, console) as session:
+    async with Session.open(pot, console, healthy=False) as session:
         answer = await session.agent.fingerprint()
         for name, attribute in sorted(answer.attributes.items()):
             console.note(f"{name} = {_text(attribute)}")
-    return 0
+    return 0 if answer.health == Health.HEALTHY else 1
 
 
 def _text(attribute: Attribute) -> str:

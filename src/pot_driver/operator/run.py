@@ -47,8 +47,8 @@ class Session:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, pot: Installation, console: Console) -> AsyncIterator[Session]:
-        """Launch the plugin and see that the driver is healthy."""
+    async def open(cls, pot: Installation, console: Console, *, healthy: bool = True) -> AsyncIterator[Session]:
+        """Launch the plugin and see that the driver is healthy, or at least answers."""
         async with asyncio.TaskGroup() as group:
             session = cls(pot, console, group)
             with console.step("handshake", "launching nomad-pot-driver") as step:
@@ -58,10 +58,9 @@ class Session:
                 with console.step("fingerprint", "asking the driver for its health") as step:
                     await session.agent.configure()
                     answer = await session.agent.fingerprint()
-                    if answer.health != Health.HEALTHY:
-                        health = Health.Name(answer.health).lower()
-                        raise DriverError(f"the driver is {health}: {answer.health_description}")
                     step.result = _fingerprint_text(answer)
+                    if healthy and answer.health != Health.HEALTHY:
+                        raise DriverError(f"the driver is {step.result}")
                 yield session
             finally:
                 await session.agent.close()
@@ -69,7 +68,8 @@ class Session:
     def plugin_log(self, line: LogLine) -> None:
         """Warnings and errors are for people, too."""
         if line.level in {"warn", "error"}:
-            fields = " ".join(f"{key}={value}" for key, value in line.fields.items())
+            shown = {key: value for key, value in line.fields.items() if key != "exception"}
+            fields = " ".join(f"{key}={value}" for key, value in shown.items())
             self.console.note(f"plugin {line.level}: {line.message} {fields}".rstrip())
 
     def task_event(self, event: driver_pb2.DriverTaskEvent) -> None:
@@ -101,6 +101,7 @@ class TaskRun:
     """One run of one task."""
 
     handle: driver_pb2.TaskHandle
+    pot_name: str
     waiting: asyncio.Task[driver_pb2.WaitTaskResponse]
 
     def __init__(
@@ -133,6 +134,8 @@ class TaskRun:
             await self._end_logs(0)
             raise
         self.handle = response.handle
+        status = await self.session.agent.inspect_task(self.config.id)
+        self.pot_name = status.driver.attributes.get("pot", "")
         self.waiting = self.session.group.create_task(self.session.agent.wait_task(self.handle))
 
     async def stop(self, timeout_s: float | None = None) -> None:
@@ -206,7 +209,7 @@ class _Supervisor:
             return
         with self._session.console.step("start", f"starting task {run.task.name}") as step:
             await run.start()
-            step.result = f"task {run.task.name} runs"
+            step.result = f"task {run.task.name} runs in pot {run.pot_name}"
             step.more = run.places()
         self._started.append(run)
         self._stop_interrupted()
@@ -284,9 +287,11 @@ def _runs(session: Session, allocations: Iterable[Allocation]) -> list[TaskRun]:
 
 
 def _fingerprint_text(answer: driver_pb2.FingerprintResponse) -> str:
-    version = answer.attributes.get("driver.pot.pot_version")
-    pot = f", pot {version.string_val}" if version else ""
-    return f"{answer.health_description or 'healthy'}{pot}"
+    health = Health.Name(answer.health).lower()
+    if answer.health != Health.HEALTHY:
+        return f"{health}: {answer.health_description}"
+    version = answer.attributes["driver.pot.pot_version"].string_val
+    return f"{health}, pot {version}" if version else health
 
 
 class _scratch:  # noqa: N801 - used as a function
