@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import IO
 
+    from pot_driver.sim.network import NetworkSpec
     from pot_driver.sim.root import Root
 
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -59,7 +60,7 @@ class JailSpec:
     path: str  # the pot's m
     hostname: str
     mounts: tuple[Mount, ...] = ()
-    network: object = None  # None: the host's own stack
+    network: NetworkSpec | None = None  # None: the host's own stack
     persist: bool = False
     params: Mapping[str, str] = field(default_factory=dict)  # jail(8)'s, e.g. allow.raw_sockets
     memory_bytes: int | None = None
@@ -69,27 +70,32 @@ class JailSpec:
 def create(root: Root, spec: JailSpec, *, helper_sleep: bool = True) -> int:
     """Make the jail and return its jid. Without `helper_sleep` only a persistent jail stays."""
     made = subprocess.run(
-        _jailer(),
-        input=marshal.dumps({"run": root.run, "helper": helper_sleep} | _described(spec)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        _jailer(spec.name),
+        input=marshal.dumps({"run": root.run, "helper": helper_sleep} | _described(root, spec)),
+        capture_output=True,
         env={},
         start_new_session=True,
         check=False,
     )
+    said = made.stderr.decode(errors="replace").strip()
     if made.returncode:
-        raise JailError(made.stderr.decode(errors="replace").strip())
+        raise JailError(said)
+    if said:
+        print(said, file=sys.stderr)
     return int(made.stdout)
 
 
-def _jailer() -> list[str]:
+def _jailer(name: str) -> list[str]:
     program = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from pot_driver.sim import jailer; jailer.main()"
-    return [sys.executable, "-IS", "-c", program]
+    return [sys.executable, "-IS", "-c", program, name]
 
 
-def _described(spec: JailSpec) -> dict[str, object]:
+def _described(root: Root, spec: JailSpec) -> dict[str, object]:
+    from pot_driver.sim import network  # noqa: PLC0415 (most jails have the host's)
+
     capabilities = set(_CAPABILITIES)
-    if spec.network is not None:
+    own_network = spec.network and network.described(root, spec.network)
+    if own_network:
         capabilities |= {_NET_ADMIN, _NET_RAW}
     if spec.params.get("allow.raw_sockets") == "1":
         capabilities.add(_NET_RAW)
@@ -100,6 +106,7 @@ def _described(spec: JailSpec) -> dict[str, object]:
         "path": spec.path,
         "hostname": spec.hostname,
         "mounts": tuple((m.source, _inside(spec.path, m.target), m.readonly) for m in spec.mounts),
+        "network": own_network,
         "persist": spec.persist,
         "capabilities": sorted(capabilities),
         "own_users": False,
@@ -321,7 +328,10 @@ def remove(root: Root, name: str, *, stop_timeout: float, exec_stop: str = "") -
 
 def forget(root: Root, name: str) -> None:
     """Drop what a jail that has ended left below the root."""
+    from pot_driver.sim import network  # noqa: PLC0415
+
     with jailer.lock(root.run, "jails"):
+        network.down(root, name)
         if registry.running(root.run, name) is None:
             registry.remove(root.run, name)
 

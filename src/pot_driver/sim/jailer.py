@@ -17,7 +17,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pot_driver.sim import init, linux, registry, rootfs
+from pot_driver.sim import forward, init, linux, registry, rootfs, switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ def lock(run: str, name: str) -> Iterator[None]:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
+        fcntl.flock(fd, fcntl.LOCK_UN)
         os.close(fd)
 
 
@@ -53,15 +54,25 @@ def main() -> None:
 
 def launch(spec: dict[str, Any]) -> int:
     """Make the jail and return its jid."""
+    if spec["network"] is None:
+        return _launch(spec, None)
+    with lock(spec["run"], "network"):
+        return _launch(spec, switch.open_namespace(spec["run"]))
+
+
+def _launch(spec: dict[str, Any], switched: int | None) -> int:
     run, name = spec["run"], spec["name"]
-    first = _First(spec)
+    first = _First(spec, switched)
     try:
         first.await_word()
         with lock(run, "jails"):
             if registry.running(run, name):
                 raise JailFailed(f'jail: jail "{name}" already exists')
             jid = _next_jid(run)
-            registry.write(run, name, _record(spec, jid, first.pid))
+        record = _record(spec, jid, first.pid)
+        if switched is not None:
+            record |= _connect(spec["network"], switched, jid, first.pid)
+        registry.write(run, name, record)
         first.go()
         first.await_word()
     except BaseException:
@@ -82,6 +93,17 @@ def _record(spec: dict[str, Any], jid: int, pid: int) -> dict[str, str]:
     }
 
 
+def _connect(network: dict[str, Any], switched: int, jid: int, pid: int) -> dict[str, str]:
+    """Join the jail to its bridge and open its ports; what is to be remembered of that."""
+    wiring = switch.Wiring(*(network[field] for field in switch.Wiring._fields))
+    switch.connect(switched, wiring, jid, pid)
+    remembered = {"switch": str(switched)}
+    if network["ports"]:
+        forwarder = forward.start([forward.Port(*port) for port in network["ports"]], switched, pid)
+        remembered["forwarder"] = f"{forwarder} {registry.start_time(forwarder)}"
+    return remembered
+
+
 def _next_jid(run: str) -> int:
     path = run + "/jid"
     try:
@@ -97,16 +119,14 @@ def _next_jid(run: str) -> int:
 class _First:
     """Process 1 of the new jail, seen from its maker: it says a word, waits to be let go, says another, and serves."""
 
-    def __init__(self, spec: dict[str, Any]) -> None:
+    def __init__(self, spec: dict[str, Any], switched: int | None) -> None:
         self._words, words = os.pipe()
         going, self._go = os.pipe()
         own = os.open("/proc/self/ns/pid", os.O_RDONLY)
         linux.unshare(linux.NEWPID)
         self.pid = os.fork()
         if self.pid == 0:
-            os.close(self._words)
-            os.close(self._go)
-            _be_first(spec, words, going)
+            _be_first(spec, words, going, switched)
         linux.setns(own, linux.NEWPID)
         for fd in (own, words, going):
             os.close(fd)
@@ -124,11 +144,12 @@ class _First:
         os.waitpid(self.pid, 0)
 
 
-def _be_first(spec: dict[str, Any], words: int, going: int) -> None:
+def _be_first(spec: dict[str, Any], words: int, going: int, switched: int | None) -> None:
     """Process 1: never returns."""
+    linux.close_all_but(words, going, switched or words)
     try:
-        namespaces = linux.NEWNS | linux.NEWUTS | linux.NEWIPC
-        linux.unshare(namespaces)
+        own_network = linux.NEWNET if spec["network"] else 0
+        linux.unshare(linux.NEWNS | linux.NEWUTS | linux.NEWIPC | own_network)
         linux.sethostname(spec["hostname"][:64])
         rootfs.enter(spec["path"], spec["mounts"], own_users=spec["own_users"])
         linux.set_process_name("jail:" + spec["name"])

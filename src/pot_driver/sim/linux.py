@@ -7,6 +7,7 @@ Not here: what a jail is made of (see `rootfs`, `jailer`).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 
@@ -118,6 +119,14 @@ def set_readonly(tree: int) -> None:
 def die_with_parent() -> None:
     """SIGKILL for this process as soon as its parent ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, 9)
+
+
+def close_all_but(*kept: int) -> None:
+    """Close every descriptor above stderr; a lock that a fork had inherited would outlive its owner."""
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if fd > 2 and fd not in kept:
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
 
 def set_process_name(name: str) -> None:

@@ -32,7 +32,7 @@ class Record:
 
     @property
     def alive(self) -> bool:
-        """Is this the record of a jail that has not ended?"""
+        """The jail has not ended."""
         return is_alive(self.pid, self.fields["start"])
 
 

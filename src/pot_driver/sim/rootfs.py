@@ -82,8 +82,17 @@ def _attach(target: str, *, readonly: bool, tree: int | None) -> None:
             linux.set_readonly(tree)
         linux.move_mount(tree, target)
         os.close(tree)
+        if target == "/":
+            _go_to_top()
     except OSError as error:
         raise MountFailed(f"mount_nullfs: {target}: {error.strerror}") from error
+
+
+def _go_to_top() -> None:
+    """What has been mounted on the root is the root now."""
+    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    linux.setns(namespace, linux.NEWNS)
+    os.close(namespace)
 
 
 def _mount_dev(devices: list[tuple[str, int]]) -> None:
