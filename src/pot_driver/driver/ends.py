@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from enum import Enum
 from pathlib import Path
 
@@ -30,7 +31,8 @@ log = structlog.get_logger()
 JAIL_POLL_S = 1.0  # only where no keeper can be watched
 LATE_CODE_S = 10.0  # an orphaned `pot start` writes the exit code some seconds after the jail is gone
 WORDS = 6  # lines of start.log that an error quotes
-APP_FAILED = "reported application error"  # pot's last line where the app ended non-zero: no trouble of pot's
+# Lines that are no trouble: pot's last one where the app ended non-zero, pf's state, the names of interfaces.
+_HARMLESS = re.compile(r"=|.*reported application error$|(pfctl: )?pf (already )?enabled$|p4[0-9a-f]+:$")
 
 
 class Fate(Enum):
@@ -92,7 +94,7 @@ def began(record: TaskRecord) -> bool:
 def words(home: Home) -> str:
     """What pot and the host's tools said of trouble while the pot ran."""
     lines = (line.strip().removeprefix("###>").strip() for line in home.start_log().splitlines())
-    trouble = [line for line in lines if line and not line.startswith("=") and not line.endswith(APP_FAILED)]
+    trouble = [line for line in lines if line and not _HARMLESS.match(line)]
     return "; ".join(dict.fromkeys(trouble[-WORDS:]))
 
 
