@@ -26,7 +26,10 @@ GOOD: dict[str, object] = {"image": "file:///images", "pot": "web", "tag": "1.0"
         ({"network_mode": "bridged"}, ["network_mode", "bridged", "public-bridge"]),
         ({"port_map": [{"https": "443"}]}, ["port_map", "https", "http"]),
         ({"mount": ["/mnt/data"]}, ["mount", "/mnt/data"]),
-        ({"network_mode": "x y", "mount": ["nonsense"], "pot": ""}, ["network_mode", "mount", "nonsense", "pot"]),
+        (
+            {"port_map": [{"https": "443"}], "mount": ["nonsense"], "copy": ["local/none:/etc/x"]},
+            ["port_map", "https", "mount", "nonsense", "copy", "local/none"],
+        ),
     ],
     ids=["missing image", "bad network_mode", "unknown port label", "mount without colon", "all at once"],
 )

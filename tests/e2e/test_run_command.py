@@ -1,0 +1,144 @@
+"""`pot-driver run`: jobs as people run them, on pot-sim."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pot_driver.operator.installation import Installation
+
+pytestmark = pytest.mark.namespaces
+
+COMMAND = str(Path(sys.executable).parent / "pot-driver")
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+def root_of(sim: Installation) -> Path:
+    assert sim.bin is not None
+    return sim.bin.parent
+
+
+@contextmanager
+def running(sim: Installation, tmp_path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, in a process group of its own, as a terminal has it."""
+    environment = {**os.environ, "POT_SIM_ROOT": str(root_of(sim)), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [COMMAND, "run", "--plain", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run(sim: Installation, tmp_path: Path, *arguments: str) -> tuple[int, list[str]]:
+    with running(sim, tmp_path, *arguments) as process:
+        output, _ = process.communicate()
+    assert list(tmp_path.glob("pot-driver-run.*")) == []
+    return process.returncode, output.splitlines()
+
+
+def until(process: subprocess.Popen[str], word: str) -> list[str]:
+    """The lines up to the one with this word."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if word in line:
+            return lines
+    raise AssertionError(f"no line has {word!r}: {''.join(lines)}")
+
+
+def job_file(tmp_path: Path, sim: Installation, script: str, **task: object) -> str:
+    path = tmp_path / "job.json"
+    config = {
+        "image": f"file://{root_of(sim)}/images",
+        "pot": "shell",
+        "tag": "1.0",
+        "network_mode": "host",
+        "command": "/bin/sh",
+        "args": ["-c", f"'{script}'"],
+    }
+    tasks = [{"Name": "t", "Driver": "pot", "Config": config, **task}]
+    path.write_text(json.dumps({"ID": "j", "TaskGroups": [{"Name": "g", "Tasks": tasks}]}))
+    return str(path)
+
+
+def test_the_exit_status_is_the_tasks_and_its_lines_are_shown(sim: Installation, tmp_path: Path) -> None:
+    images = f"images=file://{root_of(sim)}/images"
+
+    status, lines = run(sim, tmp_path, str(EXAMPLES / "batch.nomad.hcl"), "--var", images)
+
+    assert status == 3, lines
+    assert "pot-sim" in lines[0]
+    assert [line.split()[0] for line in lines if " s " in line][:3] == ["handshake", "fingerprint", "start"]
+    assert "date stdout: hello from date" in lines
+    assert any("exit code 3" in line for line in lines)
+
+
+def test_ctrl_c_stops_the_task_as_the_job_says(sim: Installation, tmp_path: Path) -> None:
+    script = 'trap "echo bye; exit 7" INT; echo ready; while :; do sleep 1 & wait $!; done'
+    job = job_file(tmp_path, sim, script, KillSignal="SIGINT", KillTimeout=20_000_000_000)
+
+    with running(sim, tmp_path, job) as process:
+        until(process, "t stdout: ready")
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate()
+
+    assert "t stdout: bye" in output
+    assert process.returncode == 7
+    assert list(tmp_path.glob("pot-driver-run.*")) == []
+
+
+def test_ctrl_c_twice_stops_it_at_once(sim: Installation, tmp_path: Path) -> None:
+    script = 'trap "echo deaf" TERM INT; echo ready; while :; do sleep 1; done'
+    job = job_file(tmp_path, sim, script, KillTimeout=600_000_000_000)
+
+    with running(sim, tmp_path, job) as process:
+        until(process, "t stdout: ready")
+        os.killpg(process.pid, signal.SIGINT)
+        until(process, "stopping;")
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate()
+
+    assert process.returncode not in {0, None}
+
+
+def test_when_the_leader_ends_the_others_are_stopped(sim: Installation, tmp_path: Path) -> None:
+    images = f"images=file://{root_of(sim)}/images"
+
+    status, lines = run(sim, tmp_path, str(EXAMPLES / "pair.nomad.hcl"), "--var", images)
+
+    assert status, lines  # the reader was ended by a signal
+    assert [line for line in lines if line.startswith("reader stdout")] == [
+        f"reader stdout: {word}" for word in ("one", "two", "three")
+    ]
+
+
+def test_an_image_that_is_not_there_is_told_and_nothing_stays(sim: Installation, tmp_path: Path) -> None:
+    job = job_file(tmp_path, sim, "exit 0")
+    broken = json.loads(Path(job).read_text())
+    broken["TaskGroups"][0]["Tasks"][0]["Config"]["tag"] = "9.9"
+    Path(job).write_text(json.dumps(broken))
+
+    status, lines = run(sim, tmp_path, job)
+
+    assert status == 1
+    assert any(line.startswith("start ") and "failed" in line and "9.9" in line for line in lines), lines
