@@ -130,13 +130,8 @@ class Fingerprinter:
             oldest = ".".join(map(str, OLDEST_POT))
             raise _Unfit(Health.UNHEALTHY, f"pot {version} is too old: this driver needs {oldest} or newer")
         paths = await _answer(host.paths())
-        if not (paths.fs_root / "jails").is_dir():
-            raise _Unfit(
-                Health.UNHEALTHY,
-                f"pot is not initialised: {paths.fs_root}/jails is missing (run pot init, or mount its datasets)",
-            )
-        if host.config.default_dns in {None, "inherit"} and not RESOLV_CONF.exists():
-            raise _Unfit(Health.UNHEALTHY, f"{RESOLV_CONF} is missing: pots that inherit the host's DNS cannot start")
+        if missing_files := _missing(host.config, paths):
+            raise _Unfit(Health.UNHEALTHY, missing_files)
         return Fingerprint(
             health=Health.HEALTHY,
             description="Healthy",
@@ -188,6 +183,15 @@ async def _answer(question: Awaitable[Value]) -> Value:
         raise _Unfit(Health.UNHEALTHY, SILENT) from error
     except DriverError as error:
         raise _Unfit(Health.UNHEALTHY, f"pot does not work: {error}") from error
+
+
+def _missing(config: PluginConfig, paths: PotPaths) -> str:
+    jails = paths.fs_root / "jails"
+    if not jails.is_dir():
+        return f"pot is not initialised: {jails} is missing (run pot init, or mount its datasets)"
+    if config.default_dns in {None, "inherit"} and not RESOLV_CONF.exists():
+        return f"{RESOLV_CONF} is missing: pots that inherit the host's DNS cannot start"
+    return ""
 
 
 def _numbers(version: str) -> tuple[int, ...]:
