@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from pot_driver import app
 from pot_driver.__main__ import plugin
 from pot_driver.model import ExecResult, ExitResult, Fingerprint, Health, TaskEvent
 from pot_driver.process import Processes
@@ -52,12 +53,14 @@ class PatientDriver:
         return ExitResult(exit_code=0)
 
     async def signal_task(self, _task_id: str, signal: str) -> None:
-        """Log much, log oddly, or write to the descriptors that were the host's."""
+        """Log much, log oddly, take time, or write to the descriptors that were the host's."""
         if signal == "LOG":
             for number in range(1000):
                 log.info("one of many", number=number)
         elif signal == "ODD":
             log_oddly()
+        elif signal == "LOOK":
+            await asyncio.sleep(app.LOOK_AROUND_S * 5)
         elif signal == "SHOUT":
             for fd in (1, 2):
                 os.write(fd, b"x" * 200_000)
@@ -88,4 +91,6 @@ if __name__ == "__main__":
     import pot_driver.driver
 
     pot_driver.driver.PotDriver = PatientDriver  # type: ignore[assignment,misc]
+    if "impatient" in sys.argv:
+        app.LOOK_AROUND_S = app.ORPHAN_AFTER_S = 0.05
     sys.exit(plugin())

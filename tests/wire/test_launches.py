@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 import pytest
 
 from pot_driver._proto.plugins.base.proto import base_pb2 as base
 from pot_driver._proto.plugins.drivers.proto import driver_pb2 as pb
 from pot_driver.operator.hclog import LogLine
-from pot_driver.operator.host import Plugin
+from pot_driver.operator.host import PLUGIN_ENV, Handshake, Plugin
 
 INFO = base.PluginInfoRequest()
 
@@ -68,15 +68,17 @@ async def test_a_wrong_configuration_is_named_and_survived(plugin_argv: list[str
     assert "host_path" in (refused.value.details() or "")
 
 
-@pytest.mark.parametrize("pot", ["missing", "hanging", "failing"])
+@pytest.mark.parametrize(
+    "pot", [None, "while kill -0 $PPID; do sleep 0.1; done", "echo '###>  broken'; exit 1", "kill -SEGV $$"]
+)
 async def test_a_host_with_pot_in_trouble_is_fingerprinted_at_once(
-    plugin_argv: list[str], tmp_path: Path, pot: str
+    plugin_argv: list[str], tmp_path: Path, pot: str | None
 ) -> None:
     """The plugin starts and says what is wrong, whatever pot does; it is never healthy, and it ends when told to."""
     host_path = tmp_path / "bin"
     host_path.mkdir()
-    if pot != "missing":
-        _script(host_path / "pot", "sleep 600" if pot == "hanging" else "echo '###>  broken'; exit 1")
+    if pot:
+        _script(host_path / "pot", pot)
     config = base.SetConfigRequest(
         msgpack_config=msgpack.packb({"host_path": f"{host_path}:/usr/bin:/bin", "state_dir": str(tmp_path / "state")})
     )
@@ -148,7 +150,8 @@ async def test_a_killed_plugin_is_noticed_while_its_children_live(patient_argv: 
         command = ["sh", "-c", 'echo $$ > "$1.new"; mv "$1.new" "$1"; exec sleep 600', "sh", str(note)]
         running = plugin.driver.ExecTask(pb.ExecTaskRequest(command=command))
         child = int(await _content(note))
-        await _soon(plugin.crash())
+        os.kill(plugin.pid, signal.SIGKILL)
+        await _soon(plugin.wait_exited())
         lost = await _lost(running)
         os.kill(child, signal.SIGKILL)  # it lived
 
@@ -219,6 +222,36 @@ async def test_our_secrets_stay_ours(patient_argv: list[str]) -> None:
 
     assert b"secret" not in done.stdout
     assert b"PATH=" in done.stdout
+
+
+async def test_an_orphan_that_no_agent_takes_up_ends(patient_argv: list[str]) -> None:
+    """As long as a host is connected it stays, whoever its parent is; then it goes."""
+    launcher = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        '"$@" & read -r _',
+        "sh",
+        *patient_argv,
+        "impatient",
+        env={**os.environ, **PLUGIN_ENV},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert launcher.stdin
+    assert launcher.stdout
+    assert launcher.stderr
+    line = await _soon(launcher.stdout.readline())
+    host = Plugin(0, Handshake.parse(line.decode()))
+    await host.base.PluginInfo(INFO)
+    launcher.stdin.close()
+    await host.driver.SignalTask(pb.SignalTaskRequest(signal="LOOK"))  # it looked around a few times since
+    await host.disconnect()
+    log = await _soon(launcher.stderr.read())
+    await launcher.wait()
+
+    assert b"no agent for a long time" in log
+    assert not Path(host.handshake.address).parent.exists()
 
 
 async def _waiting(plugin: Plugin) -> Any:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 import pytest
 
 from pot_driver import __version__, schema
