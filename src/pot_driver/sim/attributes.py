@@ -46,6 +46,8 @@ OF_JAIL = {
     "stop_timeout": ("uint", "10", "stop.timeout"),
 }
 
+_NEW = {"no-rc-script": "NO", "persistent": "YES", "start-at-boot": "NO", "prunable": "NO", "no-tmpfs": "NO"}
+
 _ALWAYS = (
     "allow.set_hostname=false",
     "allow.raw_sockets",
@@ -64,6 +66,12 @@ def settable() -> list[str]:
 
 def gettable() -> list[str]:
     return sorted((*OF_POT, *READ_ONLY, *OF_JAIL))
+
+
+def of_new_pot() -> list[str]:
+    """The lines that a new pot's configuration begins with."""
+    lines = [f"pot.attr.{name}={value}" for name, value in _NEW.items()]
+    return [*lines, *(f"pot.attr.{name}={default}" for name, (_, default, _) in OF_JAIL.items())]
 
 
 def boolean(value: str) -> str:

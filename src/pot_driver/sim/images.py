@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 from typing import TYPE_CHECKING
 
-from pot_driver.sim import skeleton
+from pot_driver.sim import attributes, skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,35 +34,10 @@ pot.dns=inherit
 pot.cmd={cmd}
 host.hostname="{hostname}"
 osrelease="14.1-RELEASE"
-pot.attr.start-at-boot=NO
-pot.attr.early-start-at-boot=NO
-pot.attr.persistent=YES
-pot.attr.no-rc-script=NO
-pot.attr.prunable=NO
-pot.attr.localhost-tunnel=NO
-pot.attr.no-tmpfs=NO
-pot.attr.no-etc-hosts=NO
-pot.attr.to-be-pruned=NO
-pot.attr.enforce_statfs=2
-pot.attr.mount=NO
-pot.attr.fdescfs=NO
-pot.attr.linprocfs=NO
-pot.attr.nullfs=NO
-pot.attr.procfs=NO
-pot.attr.tmpfs=NO
-pot.attr.zfs=NO
-pot.attr.raw_sockets=NO
-pot.attr.sysvshm=new
-pot.attr.sysvsem=new
-pot.attr.sysvmsg=new
-pot.attr.children=0
-pot.attr.mlock=NO
-pot.attr.devfs_ruleset=4
-pot.attr.exec_stop=
-pot.attr.stop_timeout=10
+{attributes}
 pot.stack={stack}
 network_type={network}
-vnet={vnet}
+vnet={vnet}{address}
 """
 
 
@@ -91,6 +66,7 @@ def create(
         os.makedirs(work + "/conf")
         pot = f"{name}_{tag}".replace(".", "_")
         skeleton.write(work + "/conf/pot.conf", _conf(pot, cmd=cmd, network=network, stack=stack))
+        skeleton.write(work + "/conf/fscomp.conf", "")
         if from_dir is None:
             _make_skeleton(work)
         elif not skeleton.is_complete(from_dir):
@@ -104,8 +80,10 @@ def _conf(pot: str, *, cmd: str | None, network: str, stack: str) -> str:
     return _CONF.format(
         cmd=cmd or "sh /etc/rc",
         hostname=f"{pot}.{os.uname().nodename}",
+        attributes="\n".join(attributes.of_new_pot()),
         stack=stack,
         network=network,
+        address="" if network == "inherit" else "\nip=10.192.0.3",  # import gives it one of its own
         vnet="true" if network.endswith("bridge") else "false",
     )
 

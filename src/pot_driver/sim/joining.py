@@ -47,16 +47,34 @@ def run(
         signal.signal(number, signal.SIG_DFL)
     environment = _environment(account)
     argv = argv or [account.shell or "/bin/sh"]
-    try:
-        if terminal and not detached:
-            from pot_driver.sim import terminal as terminals  # noqa: PLC0415 (only for -t)
+    if terminal and not detached:
+        from pot_driver.sim import terminal as terminals  # noqa: PLC0415 (only for -t)
 
-            return terminals.run(lambda slave: _attach(pot, name, argv, environment, account, slave).wait())
-        child = _attach(pot, name, argv, environment, account, subprocess.DEVNULL if detached else None)
+        return terminals.run(lambda: _waited(pot, name, argv, environment, account))
+    if detached:
+        _started(pot, name, argv, environment, account, subprocess.DEVNULL)
+        return 0
+    return _waited(pot, name, argv, environment, account)
+
+
+def _waited(pot: Pot, name: str, argv: list[str], environment: dict[str, str], account: _Account) -> int:
+    child = _started(pot, name, argv, environment, account, None)
+    return 1 if child is None else as_exit_status(child.wait())
+
+
+def _started(
+    pot: Pot,
+    name: str,
+    argv: list[str],
+    environment: dict[str, str],
+    account: _Account,
+    stream: int | None,
+) -> subprocess.Popen[bytes] | None:
+    try:
+        return _attach(pot, name, argv, environment, account, stream)
     except jail.JailError as error:
         complain(str(error))
-        return 0 if detached else 1
-    return 0 if detached else as_exit_status(child.wait())
+        return None
 
 
 def _attach(

@@ -31,6 +31,8 @@ ROOTLESS = ("init", "de-init", "version")
 
 ERROR, INFO, DEBUG = 0, 1, 2
 
+_COMMANDS = os.path.dirname(__file__) + "/commands"
+
 
 class Pot:
     """What pot keeps in shell variables while it runs."""
@@ -122,6 +124,9 @@ class Pot:
             return locks.run_locked(self, verb, args)
         self.log(verb, args)
         name = "import_" if verb == "import" else verb.replace("-", "_")
+        if not os.path.exists(f"{_COMMANDS}/{name}.py"):
+            self.error(f"Fatal error! {verb} implementation not found!")
+            raise Exit(1)
         module = import_module("pot_driver.sim.commands." + name)
         status: int = module.run(self, list(args))
         return status

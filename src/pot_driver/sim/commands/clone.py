@@ -33,7 +33,7 @@ class _Asked:
         self.keep = self.auto_snapshot = False
 
 
-class _Undo:
+class Undo:
     """What the trap needs to know; empty while there is nothing to undo."""
 
     name = ""
@@ -42,7 +42,7 @@ class _Undo:
 
 def run(pot: Pot, args: list[str]) -> int:
     asked = _Asked()
-    _trap(pot)
+    trap(pot)
     _parse(pot, args, asked)
     _demand(pot, asked)
     address = _address(pot, asked)
@@ -50,17 +50,17 @@ def run(pot: Pot, args: list[str]) -> int:
     if conf.get(pot.root, asked.base, "pot.level") == "0" and conf.pot_type(pot.root, asked.base) != "single":
         raise Exit(pot.usage_error("clone", "Level 0 pots cannot be cloned"))
     pot.must_be_root()
-    _Undo.name, _Undo.keep = asked.name, asked.keep
+    Undo.name, Undo.keep = asked.name, asked.keep
     _make_datasets(pot, asked)
     _write_conf(pot, asked, address)
     for flavour in asked.flavours:
         if not flavours.apply(pot, asked.name, flavour):
             undo(pot)
-    _Undo.name = ""
+    Undo.name = ""
     return 0
 
 
-def _trap(pot: Pot) -> None:
+def trap(pot: Pot) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: undo(pot))
 
@@ -68,10 +68,10 @@ def _trap(pot: Pot) -> None:
 def undo(pot: Pot) -> NoReturn:
     """Ends the process: with 0 where destroy does so (the pot was not complete yet), else with 1."""
     pot.verbosity = 0
-    name, _Undo.name = _Undo.name, ""
+    name, Undo.name = Undo.name, ""
     if name:
         _stop_quietly(pot, name)
-        if not _Undo.keep:
+        if not Undo.keep:
             pot.command("destroy", "-Fp", name, "-q")
     raise Exit(1)
 
@@ -201,7 +201,7 @@ def _make_datasets(pot: Pot, asked: _Asked) -> None:
         zfs.clone(pot.root, base, tag, f"{dataset}/m")
     except zfs.ZfsError as error:
         complain(str(error))
-    _copy_file(conf.fscomp_path(pot.root, asked.base), conf.fscomp_path(pot.root, asked.name))
+    copy_file(conf.fscomp_path(pot.root, asked.base), conf.fscomp_path(pot.root, asked.name))
 
 
 def _last_snapshot(pot: Pot, base: str, asked: _Asked) -> str:
@@ -222,7 +222,7 @@ def _write_conf(pot: Pot, asked: _Asked, address: str) -> None:
     source, target = pot.root.conf(asked.base), pot.root.conf(asked.name)
     dns_setting = asked.dns
     if dns_setting.startswith("custom:"):
-        _copy_file(dns_setting.removeprefix("custom:"), target + "/resolv.conf")
+        copy_file(dns_setting.removeprefix("custom:"), target + "/resolv.conf")
         dns_setting = "custom"
     kept = [line for line in conf.lines(source + "/pot.conf") if not line.startswith(_NOT_INHERITED)]
     host = pots.hostname(os.uname().nodename, asked.name, int(pot.config["POT_HOSTNAME_MAX_LENGTH"]))
@@ -232,8 +232,8 @@ def _write_conf(pot: Pot, asked: _Asked, address: str) -> None:
         + [f"pot.dns={dns_setting}"],
     )
     for kind in hooks.KINDS:
-        _copy_file(f"{source}/{kind}.sh", f"{target}/{kind}.sh")
-    _copy_file(source + "/resolv.conf", target + "/resolv.conf")
+        copy_file(f"{source}/{kind}.sh", f"{target}/{kind}.sh")
+    copy_file(source + "/resolv.conf", target + "/resolv.conf")
 
 
 def network_lines(kind: str, stack_name: str, address: str, bridge: str) -> list[str]:
@@ -247,7 +247,7 @@ def network_lines(kind: str, stack_name: str, address: str, bridge: str) -> list
     return lines
 
 
-def _copy_file(source: str, target: str) -> None:
+def copy_file(source: str, target: str) -> None:
     if os.path.exists(source):
         with open(source, "rb") as file, open(target, "wb") as copy:
             copy.write(file.read())

@@ -1,0 +1,45 @@
+"""`pot clone-fscomp`: a file system component from another one's newest snapshot.
+
+Not here: the snapshots (`zfs`).
+"""
+
+from __future__ import annotations
+
+from pot_driver.sim import zfs
+from pot_driver.sim.session import Pot
+from pot_driver.sim.shell import Exit
+
+
+def run(pot: Pot, args: list[str]) -> int:
+    new = model = ""
+    for option, value in pot.options(args, "hvf:F:"):
+        match option:
+            case "h":
+                pot.help("clone-fscomp")
+                raise Exit(0)
+            case "v":
+                pot.verbosity += 1
+            case "f":
+                new = value
+            case "F":
+                model = value
+            case _:
+                raise Exit(pot.usage_error("clone-fscomp"))
+    if not new:
+        raise Exit(pot.usage_error("clone-fscomp", "fscomp name is missing (option -f)"))
+    if not model:
+        raise Exit(pot.usage_error("clone-fscomp", "clonable fscomp name is missing (option -F)"))
+    tags = zfs.snapshots(pot.root, f"fscomp/{model}")
+    problem = ""
+    if zfs.exists(pot.root, f"fscomp/{new}"):
+        problem = f"fscomp {new} already exists"
+    elif not zfs.exists(pot.root, f"fscomp/{model}"):
+        problem = f"fscomp {model} doesn't exist"
+    elif not tags:
+        problem = f"{pot.config['POT_ZFS_ROOT']}/fscomp/{model} has no snapshots - please take one"
+    if problem:
+        pot.error(problem)
+        raise Exit(1)
+    pot.must_be_root()
+    zfs.clone(pot.root, f"fscomp/{model}", tags[-1], f"fscomp/{new}")
+    return 0

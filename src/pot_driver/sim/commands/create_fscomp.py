@@ -1,0 +1,34 @@
+"""`pot create-fscomp`: an empty file system component.
+
+Not here: mounting it (`commands/mount_in`).
+"""
+
+from __future__ import annotations
+
+from pot_driver.sim import zfs
+from pot_driver.sim.session import Pot
+from pot_driver.sim.shell import Exit
+
+
+def run(pot: Pot, args: list[str]) -> int:
+    name = ""
+    for option, value in pot.options(args, "hvf:"):
+        match option:
+            case "h":
+                pot.help("create-fscomp")
+                raise Exit(0)
+            case "v":
+                pot.verbosity += 1
+            case "f":
+                name = value
+            case _:
+                raise Exit(pot.usage_error("create-fscomp"))
+    if not name:
+        raise Exit(pot.usage_error("create-fscomp", "fs component name is missing"))
+    dataset = f"fscomp/{name}"
+    if zfs.exists(pot.root, dataset):
+        pot.info(f"fs component {pot.config['POT_ZFS_ROOT']}/{dataset} already exists")
+        return 0
+    pot.must_be_root()
+    zfs.create(pot.root, dataset)
+    return 0

@@ -1,0 +1,46 @@
+"""`pot update-config`: adds to a pot's configuration what newer versions of pot expect.
+
+Not here: the attributes (`attributes`).
+"""
+
+from __future__ import annotations
+
+from pot_driver.sim import attributes, conf, pots
+from pot_driver.sim.session import Pot
+from pot_driver.sim.shell import Exit
+
+
+def run(pot: Pot, args: list[str]) -> int:
+    name, every = "", False
+    for option, value in pot.options(args, "hvp:a"):
+        match option:
+            case "h":
+                pot.help("update-config")
+                raise Exit(0)
+            case "v":
+                pot.verbosity += 1
+            case "p":
+                name = value
+            case "a":
+                every = True
+            case _:
+                raise Exit(pot.usage_error("update-config"))
+    if not name and not every:
+        raise Exit(pot.usage_error("update-config", "A pot name is mandatory"))
+    pot.must_be_root()
+    for each in pots.names(pot.root) if every else [name]:
+        if not pots.check(pot, each):
+            pot.error("Invalid pot name")
+            return 1
+        _update(pot, each)
+    return 0
+
+
+def _update(pot: Pot, name: str) -> None:
+    wanted = {"pot.dns": "inherit", "pot.cmd": "sh /etc/rc"}
+    wanted |= dict(line.split("=", 1) for line in attributes.of_new_pot())
+    wanted |= {"pot.attr.early.start-at-boot": "NO", "pot.attr.localhost-tunnel": "NO", "pot.attr.no-etc-hosts": "NO"}
+    for key, value in wanted.items():
+        if not conf.get(pot.root, name, key):
+            pot.debug(f"{key}={value}")
+            conf.append(conf.path(pot.root, name), [f"{key}={value}"])
