@@ -118,8 +118,8 @@ class Cache:
         self.paths.conf(name).touch()
 
     def files(self) -> list[str]:
-        """What is in the cache, hidden files too."""
-        return sorted(path.name for path in self.paths.cache.iterdir())
+        """What is in the cache, hidden files too, but for the marks of use."""
+        return sorted(path.name for path in self.paths.cache.iterdir() if path.suffix != ".used")
 
 
 @pytest.fixture

@@ -4,37 +4,30 @@ pot downloads under its host-wide lock and without a time limit: one slow mirror
 the node. Here they come outside the lock, once for all who wait, with limits, progress, and errors that say
 what the server said. Where the cache is not ours to write, pot fetches by itself, as it always did.
 
-Not here: import, hash and signature (pot's own, in `prepare`), the transfer of one file (`download`).
+Rooms: `download` the transfer of one file, `store` what is on the host, `retention` the end of unused images.
+
+Not here: import, hash and signature, which are pot's own, in `prepare`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-
-import structlog
 
 from pot_driver.errors import TryAgain
-from pot_driver.images.download import PART, SCHEMES, Absent, Progress, fetch, without_credentials
-from pot_driver.pot.layout import PotPaths, image_pot
+from pot_driver.images.download import Absent, Progress, fetch, without_credentials
+from pot_driver.images.store import Store
 
 if TYPE_CHECKING:
     from pot_driver.clock import Clock
     from pot_driver.config import DownloadOptions
+    from pot_driver.pot.layout import PotPaths
     from pot_driver.spec import ImageRef
 
 PROGRESS_S = 10.0  # Nomad keeps ten events of a task
-_LAYER = re.compile(r"([A-Za-z0-9_][\w.-]*):([A-Za-z0-9_][\w.-]*)@\S+", re.ASCII)
-
-log = structlog.get_logger()
 
 
 class Images:
@@ -47,15 +40,33 @@ class Images:
         self._paths = paths
         self._options = options
         self._flights: dict[tuple[str, str], _Flight] = {}
+        self._removals: dict[str, asyncio.Event] = {}
 
     async def ensure(self, image: ImageRef, progress: Callable[[str], None]) -> None:
         """Return when `pot prepare` will find the image, or when only pot can fetch it.
 
         PotFailed: the image is not there. TryAgain: the network, the server or the disk had a bad moment.
         """
-        store = _Store(await self._paths())
+        store = Store(await self._paths())
         if not store.usable(image):
             return
+        file = store.file(image.pot, image.tag, "")
+        while removal := self._removals.get(file.name):
+            await removal.wait()
+        await self._complete(image, store, progress)
+        store.used(file, self._clock.now_s())
+
+    @contextmanager
+    def keep_away(self, file_name: str) -> Iterator[None]:
+        """Let nobody use an image while it is removed."""
+        removal = self._removals[file_name] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._removals[file_name]
+            removal.set()
+
+    async def _complete(self, image: ImageRef, store: Store, progress: Callable[[str], None]) -> None:
         while not store.complete(image):
             flight = self._flights.get((image.pot, image.tag))
             if flight is None and len(self._flights) >= self._options().max_parallel:
@@ -70,87 +81,27 @@ class Images:
             # The same file from elsewhere is under way: only one of the two may write it.
             await asyncio.wait([flight.landed])
 
-    def _launch(self, image: ImageRef, store: _Store) -> _Flight:
+    def _launch(self, image: ImageRef, store: Store) -> _Flight:
         key = (image.pot, image.tag)
         options = self._options()
         store.sweep(older_than_s=self._clock.now_s() - 2 * options.inactivity_timeout_s)
-        self._flights[key] = _Flight(image, store, options, landed=lambda: self._flights.pop(key))
-        return self._flights[key]
-
-
-@dataclass(frozen=True, slots=True)
-class _Store:
-    """What of an image is on this host."""
-
-    paths: PotPaths
-
-    def usable(self, image: ImageRef) -> bool:
-        scheme = urlsplit(image.url).scheme
-        if scheme not in SCHEMES:
-            log.debug("image left to pot's own fetch", reason=f"scheme {scheme!r}")
-            return False
-        if not os.access(self.paths.cache, os.W_OK | os.X_OK):
-            log.debug("image left to pot's own fetch", reason=f"cannot write to {self.paths.cache}")
-            return False
-        return True
-
-    def file(self, pot: str, tag: str, suffix: str) -> Path:
-        file = self.paths.image_file(pot, tag)
-        return file.with_name(f"{file.name}{suffix}")
-
-    def imported(self, pot: str, tag: str) -> bool:
-        return self.paths.conf(image_pot(pot, tag)).exists()
-
-    def missing(self, image: ImageRef, pot: str, tag: str) -> tuple[str, ...]:
-        """Which files of `pot` at `tag`, the image or a parent, are not in the cache: small ones first."""
-        signed = image.signature_pubkey and (pot, tag) == (image.pot, image.tag)
-        suffixes = (".skein", *((".skein.sig",) if signed else ()), ".meta", "")
-        return tuple(suffix for suffix in suffixes if not self.file(pot, tag, suffix).exists())
-
-    def parent(self, pot: str, tag: str) -> tuple[str, str] | None:
-        """The image that a layered one is a difference to."""
-        with suppress(OSError, ValueError):
-            match = _LAYER.fullmatch(self.file(pot, tag, ".meta").read_text()[:1024].strip())
-            return (match[1], match[2]) if match else None
-        return None
-
-    def lineage(self, pot: str, tag: str) -> Iterator[tuple[str, str]]:
-        """The image and its parents, as far as pot would import them."""
-        seen = set()
-        while (pot, tag) not in seen and not self.imported(pot, tag):
-            yield pot, tag
-            seen.add((pot, tag))
-            parent = self.parent(pot, tag)
-            if parent is None:
-                return
-            pot, tag = parent
-
-    def complete(self, image: ImageRef) -> bool:
-        """Whether pot will need no network."""
-        return not any(
-            set(self.missing(image, pot, tag)) - {".meta"}  # pot does without
-            for pot, tag in self.lineage(image.pot, image.tag)
-        )
-
-    def sweep(self, *, older_than_s: float) -> None:
-        """Remove what a killed plugin left: a living download writes more often than this."""
-        for part in self.paths.cache.glob(f".*{PART}"):
-            with suppress(OSError):
-                if part.stat().st_mtime < older_than_s:
-                    part.unlink()
+        flight = _Flight(image, store, options, self._clock, landed=lambda: self._flights.pop(key))
+        self._flights[key] = flight
+        return flight
 
 
 class _Flight:
     """One image on its way, in a thread that may be left behind: name lookups and reads cannot be cancelled."""
 
     def __init__(
-        self, image: ImageRef, store: _Store, options: DownloadOptions, *, landed: Callable[[], object]
+        self, image: ImageRef, store: Store, options: DownloadOptions, clock: Clock, *, landed: Callable[[], object]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.image = image
         self.landed: asyncio.Future[BaseException | None] = self._loop.create_future()
         self._on_landed = landed
         self._store = store
+        self._clock = clock
         self._idle_s = options.inactivity_timeout_s
         self._progress = Progress(url=self._shown)
         self._stop = threading.Event()
@@ -194,9 +145,12 @@ class _Flight:
 
     def _bring(self) -> None:
         for pot, tag in self._store.lineage(self.image.pot, self.image.tag):
-            for suffix in self._store.missing(self.image, pot, tag):
+            missing = self._store.missing(self.image, pot, tag)
+            for suffix in missing:
                 with suppress(*((Absent,) if suffix == ".meta" else ())):
                     self._fetch(pot, tag, suffix)
+            if "" in missing and not self._stop.is_set():
+                self._store.fetched(pot, tag, self._clock.now_s())
 
     def _fetch(self, pot: str, tag: str, suffix: str) -> None:
         fetch(
