@@ -62,7 +62,7 @@ async def stream(
 
     Closing the generator (the user left) ends the command and all that it started. Use `contextlib.aclosing`.
     """
-    words = (pot.executable, *_argv(pot_name, setup.command, script=script))
+    words = (pot.executable, *_argv(pot_name, setup.command, script=script, tty=setup.tty))
     child = await pot.processes.open(words, tty=TERMINAL if setup.tty else None)
     session = _Session(child, tty=setup.tty)
     left = False
@@ -167,13 +167,13 @@ class _Session:
         await self.outputs.put(ExecOutput(exit=ExitResult(exit_code=_exit_code(status))))
 
 
-def _argv(pot_name: str, command: Sequence[str], *, script: bool) -> tuple[str, ...]:
+def _argv(pot_name: str, command: Sequence[str], *, script: bool, tty: bool = False) -> tuple[str, ...]:
     if not command or not command[0]:
         raise ConfigError(["the command to execute is empty"])
     if any("\0" in word for word in command):
         raise ConfigError(["the command to execute contains a NUL character"])
     through = ("/bin/sh", EXEC_SCRIPT) if script else ()
-    return exec_command(pot_name, (*through, *command)).argv
+    return exec_command(pot_name, (*through, *command), terminal=tty).argv
 
 
 def _is_refusal(output: bytes) -> bool:

@@ -21,7 +21,9 @@ NAME = "web_0a1b2c3d_alloc"
 POT = """
 [ "$1 $2" = "exec -p" ] || exit 64
 [ -e "$ROOT/running/$3" ] || { echo '###>  The pot is not running'; exit 1; }
-shift 4
+shift 3
+[ "$1" = -e ] && { export "$2"; shift 2; }
+shift
 if [ "$1 $2" = "/bin/sh /secrets/.pot/exec.sh" ]; then
     shift 2
     export WHOSE="the task's"
@@ -188,6 +190,14 @@ async def test_with_a_terminal_all_is_stdout(pot_host: Any) -> None:
     assert data(outputs) == b"term\r\nerr\r\n"
     assert [output.stream for output in outputs if output.close] == ["stdout"]
     assert exit_code(outputs) == 5
+
+
+async def test_only_a_terminal_has_a_name(pot_host: Any) -> None:
+    """Pot gives commands a clean environment, in which no full-screen program starts."""
+    script = "echo ${TERM-none}"
+
+    assert data(await session(pot_host, "sh", "-c", script)) == b"none\n"
+    assert data(await session(pot_host, "sh", "-c", script, tty=True)) == b"xterm\r\n"
 
 
 async def test_a_terminal_is_the_controlling_one(pot_host: Any) -> None:

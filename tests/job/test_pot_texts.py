@@ -170,7 +170,8 @@ def test_signals_are_spelled_as_pot_wants_them(name, spelled):
 
 def test_a_command_in_the_pot_is_separated_from_pots_options():
     assert command.exec_command("web", ("ls", "-l")).argv == ("exec", "-p", "web", "--", "ls", "-l")
-    assert command.exec_command("web", ("sh",), terminal=True).argv == ("exec", "-p", "web", "-t", "--", "sh")
+    terminal = ("exec", "-p", "web", "-e", "TERM=xterm", "--", "sh")
+    assert command.exec_command("web", ("sh",), terminal=True).argv == terminal
 
 
 def test_settings_of_pot_are_read_beside_its_real_executable(tmp_path: Path):

@@ -149,8 +149,11 @@ def signal_name(text: str) -> str | None:
 
 
 def exec_command(name: str, command: Sequence[str], *, terminal: bool = False) -> PotStep:
-    """Run a command in the running pot, as its root, with a clean environment."""
-    argv = ("exec", "-p", name, *(("-t",) if terminal else ()), "--", *command)
+    """Run a command in the running pot, as its root, with a clean environment.
+
+    With a terminal it is told one that every program knows. (pot's own -t would put a second one in between.)
+    """
+    argv = ("exec", "-p", name, *(("-e", "TERM=xterm") if terminal else ()), "--", *command)
     return _step(f"run {command[0]} in the pot", *argv)
 
 
