@@ -42,7 +42,7 @@ SERVER_OPTIONS = (
     ("grpc.max_send_message_length", -1),
 )
 DRIVER_SERVICE = "hashicorp.nomad.plugins.drivers.proto.Driver"
-REPLY_GRACE_S = 0.05  # from the end of the Shutdown call until its answer has surely left the process
+REPLY_GRACE_S = 0.02  # from the end of the Shutdown call until its answer has surely left the process
 SHUTDOWN_LIMIT_S = 0.25  # for the driver's own farewell: the host gives us two seconds, at every agent start twice
 LOOK_AROUND_S = 60.0
 ORPHAN_AFTER_S = 600.0  # an agent that was killed is back before this, and reattaches

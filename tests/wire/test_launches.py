@@ -146,7 +146,7 @@ async def test_a_graceful_end_answers_no_waiter(patient_argv: list[str], tmp_pat
 async def test_a_killed_plugin_is_noticed_while_its_children_live(patient_argv: list[str], tmp_path: Path) -> None:
     """No child holds the host's pipes: their end is how the host learns of ours."""
     note = tmp_path / "pid"
-    async with await Plugin.launch(patient_argv) as plugin:
+    async with await Plugin.launch(patient_argv, env={"TMPDIR": str(tmp_path)}) as plugin:
         command = ["sh", "-c", 'echo $$ > "$1.new"; mv "$1.new" "$1"; exec sleep 600', "sh", str(note)]
         running = plugin.driver.ExecTask(pb.ExecTaskRequest(command=command))
         child = int(await _content(note))
