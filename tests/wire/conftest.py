@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -106,6 +107,13 @@ async def host(driver: ScriptedDriver, leaving: asyncio.Event, socket: handshake
     yield plugin
     await plugin.disconnect()
     await server.stop(None)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A temporary directory in which a socket's path is never too long."""
+    with tempfile.TemporaryDirectory(prefix="pd-", dir="/tmp") as path:
+        yield Path(path)
 
 
 @pytest.fixture

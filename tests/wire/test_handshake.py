@@ -41,11 +41,11 @@ async def test_the_module_is_the_plugin_for_who_has_the_cookie() -> None:
     assert info.name == "pot"
 
 
-async def test_the_first_line_is_the_handshake_and_the_socket_is_open(plugin_argv: list[str], tmp_path: Path) -> None:
+async def test_the_first_line_is_the_handshake_and_the_socket_is_open(plugin_argv: list[str], short_path: Path) -> None:
     """Nothing comes before the line, and whoever reads it can dial at once."""
     process = await asyncio.create_subprocess_exec(
         *plugin_argv,
-        env={**os.environ, COOKIE[0]: COOKIE[1], "TMPDIR": str(tmp_path)},
+        env={**os.environ, COOKIE[0]: COOKIE[1], "TMPDIR": str(short_path)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -60,35 +60,35 @@ async def test_the_first_line_is_the_handshake_and_the_socket_is_open(plugin_arg
     status = await process.wait()
 
     assert (core, app, network, protocol) == ("1", "2", "unix", "grpc")
-    assert path.startswith(f"{tmp_path}/")
+    assert path.startswith(f"{short_path}/")
     assert (rest, status) == (b"", 0)
 
 
 async def test_the_socket_is_for_its_owner_only_and_goes_with_the_process(
-    plugin_argv: list[str], tmp_path: Path
+    plugin_argv: list[str], short_path: Path
 ) -> None:
     """A fresh 0700 directory with a 0600 socket; a graceful end removes both."""
-    async with await Plugin.launch(plugin_argv, env={"TMPDIR": str(tmp_path)}) as plugin:
+    async with await Plugin.launch(plugin_argv, env={"TMPDIR": str(short_path)}) as plugin:
         path = Path(plugin.handshake.address)
         modes = [_mode(path.parent), _mode(path)]
         await plugin.kill()
 
     assert modes == [0o700, 0o600]
-    assert not _holds_anything(tmp_path)
+    assert not _holds_anything(short_path)
 
 
-async def test_the_host_may_choose_the_directory(plugin_argv: list[str], tmp_path: Path) -> None:
+async def test_the_host_may_choose_the_directory(plugin_argv: list[str], short_path: Path) -> None:
     """PLUGIN_UNIX_SOCKET_DIR wins over TMPDIR."""
-    env = {"PLUGIN_UNIX_SOCKET_DIR": str(tmp_path), "TMPDIR": "/nowhere"}
+    env = {"PLUGIN_UNIX_SOCKET_DIR": str(short_path), "TMPDIR": "/nowhere"}
     async with await Plugin.launch(plugin_argv, env=env) as plugin:
         address = plugin.handshake.address
 
-    assert address.startswith(f"{tmp_path}/")
+    assert address.startswith(f"{short_path}/")
 
 
-async def test_a_temporary_directory_with_an_odd_name_serves(plugin_argv: list[str], tmp_path: Path) -> None:
+async def test_a_temporary_directory_with_an_odd_name_serves(plugin_argv: list[str], short_path: Path) -> None:
     """What means something in an address of gRPC's means nothing in a path."""
-    odd = tmp_path / "a b%20c?d#e"
+    odd = short_path / "a b%20c?d#e"
     odd.mkdir()
     async with await Plugin.launch(plugin_argv, env={"TMPDIR": str(odd)}) as plugin:
         info = await plugin.base.PluginInfo(base.PluginInfoRequest())
@@ -128,9 +128,9 @@ def test_a_relative_temporary_directory_makes_an_absolute_path(tmp_path: Path, m
     assert place.directory.parent.samefile(tmp_path)
 
 
-def test_a_group_may_dial(tmp_path: Path) -> None:
+def test_a_group_may_dial(short_path: Path) -> None:
     """PLUGIN_UNIX_SOCKET_GROUP opens the way for a group, by number or name."""
-    place = SocketPlace({"TMPDIR": str(tmp_path), "PLUGIN_UNIX_SOCKET_GROUP": str(os.getgid())})
+    place = SocketPlace({"TMPDIR": str(short_path), "PLUGIN_UNIX_SOCKET_GROUP": str(os.getgid())})
     place.path.touch()
     place.admit()
 
@@ -138,9 +138,9 @@ def test_a_group_may_dial(tmp_path: Path) -> None:
     assert place.path.stat().st_gid == os.getgid()
 
 
-def test_an_unknown_group_opens_nothing(tmp_path: Path) -> None:
+def test_an_unknown_group_opens_nothing(short_path: Path) -> None:
     """A name that leaked in from somewhere is no reason to fail, nor to be generous."""
-    place = SocketPlace({"TMPDIR": str(tmp_path), "PLUGIN_UNIX_SOCKET_GROUP": "no such group"})
+    place = SocketPlace({"TMPDIR": str(short_path), "PLUGIN_UNIX_SOCKET_GROUP": "no such group"})
     place.path.touch()
     place.admit()
 

@@ -24,14 +24,14 @@ from pot_driver.operator.host import PLUGIN_ENV, Handshake, Plugin
 INFO = base.PluginInfoRequest()
 
 
-async def test_an_agents_start_leaves_nothing_behind(plugin_argv: list[str], tmp_path: Path) -> None:
+async def test_an_agents_start_leaves_nothing_behind(plugin_argv: list[str], short_path: Path) -> None:
     """Asked, checked, launched for good: each ends by itself when told to, and no launch writes anything."""
-    state = tmp_path / "state"
+    state = short_path / "state"
     config = base.SetConfigRequest(
-        msgpack_config=msgpack.packb({"state_dir": str(state), "host_path": str(tmp_path)}),
+        msgpack_config=msgpack.packb({"state_dir": str(state), "host_path": str(short_path)}),
         plugin_api_version="v0.1.0",
     )
-    env = {"TMPDIR": str(tmp_path)}
+    env = {"TMPDIR": str(short_path)}
     async with await Plugin.launch(plugin_argv, env=env) as asked:
         await asked.base.PluginInfo(INFO)
         await asked.base.ConfigSchema(base.ConfigSchemaRequest())
@@ -52,7 +52,7 @@ async def test_an_agents_start_leaves_nothing_behind(plugin_argv: list[str], tmp
 
     assert [ending.graceful for ending in endings] == [True] * 3
     assert grpc.StatusCode.OK not in ends
-    assert _names(tmp_path) == set()
+    assert _names(short_path) == set()
 
 
 async def test_a_wrong_configuration_is_named_and_survived(plugin_argv: list[str]) -> None:
@@ -115,21 +115,21 @@ async def test_a_command_does_not_inherit_what_we_do_about_signals(patient_argv:
     assert (done.stdout, done.result.exit_code) == (b"", -signal.SIGINT)
 
 
-async def test_sigterm_ends_the_process_and_answers_nobody(patient_argv: list[str], tmp_path: Path) -> None:
+async def test_sigterm_ends_the_process_and_answers_nobody(patient_argv: list[str], short_path: Path) -> None:
     """A waiter loses its connection: any answer would tell Nomad that the task is dead."""
-    async with await Plugin.launch(patient_argv, env={"TMPDIR": str(tmp_path)}) as plugin:
+    async with await Plugin.launch(patient_argv, env={"TMPDIR": str(short_path)}) as plugin:
         waiter = await _waiting(plugin)
         os.kill(plugin.pid, signal.SIGTERM)
         await _soon(plugin.wait_exited())
         lost = await _lost(waiter)
 
     assert lost.code() is grpc.StatusCode.UNAVAILABLE
-    assert _names(tmp_path) == set()
+    assert _names(short_path) == set()
 
 
-async def test_a_graceful_end_answers_no_waiter(patient_argv: list[str], tmp_path: Path) -> None:
+async def test_a_graceful_end_answers_no_waiter(patient_argv: list[str], short_path: Path) -> None:
     """Fifty wait, the driver is told that the agent stops, the process is gone in time: tasks go on."""
-    async with await Plugin.launch(patient_argv, env={"TMPDIR": str(tmp_path)}) as plugin:
+    async with await Plugin.launch(patient_argv, env={"TMPDIR": str(short_path)}) as plugin:
         waiters = [await _waiting(plugin) for _ in range(50)]
         await plugin.driver.Shutdown(pb.ShutdownRequest())
         still_waiting = [not waiter.done() for waiter in waiters]
@@ -140,13 +140,13 @@ async def test_a_graceful_end_answers_no_waiter(patient_argv: list[str], tmp_pat
     assert all(still_waiting)
     assert ending.graceful
     assert {error.code() for error in lost} == {grpc.StatusCode.UNAVAILABLE}
-    assert _names(tmp_path) == set()
+    assert _names(short_path) == set()
 
 
-async def test_a_killed_plugin_is_noticed_while_its_children_live(patient_argv: list[str], tmp_path: Path) -> None:
+async def test_a_killed_plugin_is_noticed_while_its_children_live(patient_argv: list[str], short_path: Path) -> None:
     """No child holds the host's pipes: their end is how the host learns of ours."""
-    note = tmp_path / "pid"
-    async with await Plugin.launch(patient_argv, env={"TMPDIR": str(tmp_path)}) as plugin:
+    note = short_path / "pid"
+    async with await Plugin.launch(patient_argv, env={"TMPDIR": str(short_path)}) as plugin:
         command = ["sh", "-c", 'echo $$ > "$1.new"; mv "$1.new" "$1"; exec sleep 600', "sh", str(note)]
         running = plugin.driver.ExecTask(pb.ExecTaskRequest(command=command))
         child = int(await _content(note))
