@@ -1,6 +1,6 @@
 """The closed set of errors, named by what the caller can do about them.
 
-Each class has exactly one row in the status table of `wire.py`.
+Each class has exactly one row in the table of `services/statuses.py`.
 
 Not here: gRPC status codes, and bugs (an unexpected exception is not one of these).
 """

@@ -118,14 +118,16 @@ def test_where_the_socket_cannot_be_it_is_in_tmp(tmp_path: Path, kind: str) -> N
     assert len(os.fsencode(place.path)) <= 103
 
 
-def test_a_relative_temporary_directory_makes_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_temporary_directory_makes_an_absolute_path(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The host has another working directory by the time it dials again."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(short_path)
     place = SocketPlace({"TMPDIR": "."})
     place.remove()
 
     assert place.path.is_absolute()
-    assert place.directory.parent.samefile(tmp_path)
+    assert place.directory.parent.samefile(short_path)
 
 
 def test_a_group_may_dial(short_path: Path) -> None:
