@@ -57,6 +57,7 @@ def decode(version: int, data: bytes, config: TaskConfig, legacy_pot_name: Calla
             pot_name=legacy_pot_name(config),
             started_at_s=0.0,
             boot=BootId(),
+            limited=True,  # it limits the memory of every task
         )
     raise PotFailed(
         f"cannot recover task {config.id}: its handle has version {version}, this driver reads 2 and {VERSION}"

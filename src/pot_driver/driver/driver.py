@@ -76,7 +76,7 @@ class PotDriver:
 
     async def shutdown(self) -> None:
         """The agent stops gracefully. Tasks go on."""
-        log.info("the agent leaves, tasks go on", tasks=sum(task.alive for task in self._tasks))
+        log.debug("the agent leaves, tasks go on", tasks=sum(task.alive for task in self._tasks))
 
     def fingerprints(self) -> AsyncIterator[Fingerprint]:
         """The first at once, then on change and periodically, until cancelled."""
