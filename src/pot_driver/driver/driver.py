@@ -24,6 +24,7 @@ from pot_driver.errors import DriverError, PotFailed, WrongState
 from pot_driver.events import Events
 from pot_driver.fingerprint import Fingerprinter, boot_identity, same_boot
 from pot_driver.images import Images
+from pot_driver.images.retention import Retention
 from pot_driver.model import (
     ExecInput,
     ExecOutput,
@@ -64,6 +65,7 @@ class PotDriver:
         self._stats = Stats(clock)
         self._fingerprinter = Fingerprinter(lambda: self._host)
         self._reconciler = Reconciler(clock, self._tasks, self._events, lambda: self._host, self._destroy_abandoned)
+        self._retention = Retention(clock, self._images, lambda: self._host)
         self._with_agent = False  # not before the agent asks for fingerprints: two of its three launches never do
 
     def set_config(self, msgpack_config: bytes, compute: HostCompute) -> None:
@@ -83,6 +85,7 @@ class PotDriver:
         if not self._with_agent:
             self._with_agent = True
             self._background.create_task(self._reconciler.run())
+            self._background.create_task(self._retention.run())
         return self._fingerprinter.stream()
 
     async def start_task(self, task: TaskConfig) -> StartedTask:
@@ -206,7 +209,7 @@ class PotDriver:
     async def exec_task(self, task_id: str, words: Sequence[str], timeout_s: float) -> ExecResult:
         """Run a command in the pot, 0 = no time limit."""
         entry = self._running(task_id)
-        script = bool(entry.record.secrets_dir)
+        script = start.has_exec_script(entry.record)
         return await pot_exec.run(self._host.pot, entry.pot_name, words, timeout_s, script=script)
 
     async def exec_task_streaming(
@@ -214,7 +217,7 @@ class PotDriver:
     ) -> AsyncGenerator[ExecOutput, None]:
         """Run a command in the pot, interactively. Closing the generator ends the command."""
         entry = self._running(setup.task_id)
-        script = bool(entry.record.secrets_dir)
+        script = start.has_exec_script(entry.record)
         stream = pot_exec.stream(self._host.pot, entry.pot_name, setup, requests, script=script)
         async with aclosing(stream):
             async for output in stream:

@@ -121,6 +121,11 @@ async def until_running(host: Host, record: TaskRecord) -> None:
         raise kind_of(words)(f"cannot start pot {record.pot_name}: the jail did not start: {words}")
 
 
+def has_exec_script(record: TaskRecord) -> bool:
+    """Whether commands in the pot can run as the task does: a pot of the Go driver has no script, a task may lose it."""
+    return bool(record.secrets_dir) and Path(record.secrets_dir, ".pot", "exec.sh").is_file()
+
+
 async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, tell: Tell) -> None:
     tell(f"Preparing pot {plan.pot_name}")
     _fresh_scripts(record)
