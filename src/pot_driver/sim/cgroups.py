@@ -39,7 +39,7 @@ def create(run: str, jid: int, pid: int, memory: int) -> str:
 
 
 def enter(path: str) -> None:
-    """This process, too."""
+    """Put the calling process into it, too."""
     with contextlib.suppress(OSError):
         _write(f"{path}/cgroup.procs", "0")
 

@@ -10,6 +10,7 @@ Not here: fetching, the cache and pot's words about them (`commands/import`), si
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tarfile
 import tempfile
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 META, HASH, SIGNATURE = ".meta", ".skein", ".skein.sig"
 NO_DEPENDENCY = "-"
+_SEARCH_PATH = ("bin", "sbin", "usr/bin", "usr/sbin")
 _DIGEST_BYTES = 128  # skein1024's
 _CONF = """\
 pot.level=0
@@ -107,6 +109,20 @@ def _fill(tar: tarfile.TarFile, work: str, from_dir: str | None) -> None:
             tar.add(f"{work}/{part}", part)
     if from_dir is not None:
         tar.add(from_dir, "m")
+        if skeleton.is_complete(from_dir):
+            _add_scripts(tar, from_dir)
+
+
+def _add_scripts(tar: tarfile.TarFile, from_dir: str) -> None:
+    """What a start script calls and this root does not have, on each PATH."""
+    for name, text in skeleton.SCRIPTS.items():
+        if any(os.path.lexists(f"{from_dir}/{place}/{name}") for place in _SEARCH_PATH):
+            continue
+        for place in ("bin", "sbin"):
+            merged = "usr/" if os.path.islink(f"{from_dir}/{place}") else ""
+            member = tarfile.TarInfo(f"m/{merged}{place}/{name}")
+            member.size, member.mode = len(text), 0o755
+            tar.addfile(member, io.BytesIO(text.encode()))
 
 
 def export(directory: str, archive: str, *, depends: str = NO_DEPENDENCY) -> None:

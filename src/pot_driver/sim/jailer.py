@@ -9,37 +9,19 @@ Not here: the file system of a jail (see `rootfs`), its life (see `init`), joini
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import marshal
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pot_driver.sim import forward, init, linux, registry, rootfs, switch
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pot_driver.sim import cgroups, forward, init, linux, mutex, registry, rootfs, switch
 
 HELPER = ("/bin/sh", "-c", "sleep 1234 &")  # holds a new jail until its command runs
 
 
 class JailFailed(Exception):  # noqa: N818 - jail(8)'s own words
     """The jail could not be made."""
-
-
-@contextlib.contextmanager
-def lock(run: str, name: str) -> Iterator[None]:
-    """One process of this root at a time."""
-    os.makedirs(run, exist_ok=True)
-    fd = os.open(f"{run}/{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        fcntl.flock(fd, fcntl.LOCK_UN)
-        os.close(fd)
 
 
 def main() -> None:
@@ -56,7 +38,7 @@ def launch(spec: dict[str, Any]) -> int:
     """Make the jail and return its jid."""
     if spec["network"] is None:
         return _launch(spec, None)
-    with lock(spec["run"], "network"):
+    with mutex.lock(spec["run"], "network"):
         return _launch(spec, switch.open_namespace(spec["run"]))
 
 
@@ -65,13 +47,14 @@ def _launch(spec: dict[str, Any], switched: int | None) -> int:
     first = _First(spec, switched)
     try:
         first.await_word()
-        with lock(run, "jails"):
+        with mutex.lock(run, "jails"):
             if registry.running(run, name):
                 raise JailFailed(f'jail: jail "{name}" already exists')
             jid = _next_jid(run)
         record = _record(spec, jid, first.pid)
         if switched is not None:
             record |= _connect(spec["network"], switched, jid, first.pid)
+        record |= _limit(spec, jid, first.pid)
         registry.write(run, name, record)
         first.go()
         first.await_word()
@@ -114,6 +97,18 @@ def _next_jid(run: str) -> int:
     with open(path, "w", encoding="ascii") as file:
         file.write(str(jid))
     return jid
+
+
+def _limit(spec: dict[str, Any], jid: int, pid: int) -> dict[str, str]:
+    """Set process 1 its limits, which whatever joins the jail takes over."""
+    remembered = {}
+    if spec["memory"] and (cgroup := cgroups.create(spec["run"], jid, pid, spec["memory"])):
+        remembered["cgroup"] = cgroup
+    if spec["cpus"]:
+        cpus = cgroups.cpu_set(spec["cpus"])
+        os.sched_setaffinity(pid, cpus)
+        remembered["cpus"] = " ".join(map(str, sorted(cpus)))
+    return remembered
 
 
 class _First:

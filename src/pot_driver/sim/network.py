@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ GATEWAY = IPv4Address("10.192.0.1")
 DNS = IPv4Address("10.192.0.2")
 _IPV6 = "fd70:6f74:"  # the internal network's; the rest of an address is the pot's IPv4 one
 _IPV6_PREFIX = 64
+_CLOSING_S = 2.0  # after SIGKILL
 _ALIAS_BRIDGE = "|alias"  # of pots whose alias address the host does not have; no name that pot could give
 _ALIAS_PREFIX = {4: 24, 6: 64}
 
@@ -199,4 +201,7 @@ def down(root: Root, name: str) -> None:
         pid, start = record.fields["forwarder"].split()
         if registry.is_alive(int(pid), start):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                handle = os.pidfd_open(int(pid))
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                select.select([handle], [], [], _CLOSING_S)
+                os.close(handle)

@@ -82,18 +82,35 @@ def running(run: str, name: str) -> Record | None:
     return record if record is not None and record.alive else None
 
 
+def pids(record: Record) -> list[int]:
+    """The host's pids of a jail's processes, without its process 1, which FreeBSD has no need of."""
+    try:
+        wanted = os.stat(f"/proc/{record.pid}/ns/pid").st_ino
+    except OSError:
+        return []
+    found = []
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        try:
+            inside = pid != record.pid and os.stat(f"/proc/{pid}/ns/pid").st_ino == wanted
+        except OSError:  # it ended meanwhile
+            continue
+        if inside and is_alive(pid, start_time(pid)):
+            found.append(pid)
+    return sorted(found)
+
+
 def start_time(pid: int) -> str:
     """The clock tick in which a process began: with its pid it names the process for ever. Empty: it is gone."""
-    fields = _stat(pid)
+    fields = stat(pid)
     return fields[19] if fields else ""
 
 
 def is_alive(pid: int, start: str) -> bool:
-    fields = _stat(pid)
+    fields = stat(pid)
     return bool(fields) and fields[19] == start and fields[0] not in "ZX" and not int(fields[6]) & _EXITING
 
 
-def _stat(pid: int) -> list[str]:
+def stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the state on (field 3 is number 0)."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
