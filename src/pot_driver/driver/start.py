@@ -122,7 +122,7 @@ async def until_running(host: Host, record: TaskRecord) -> None:
 
 
 def has_exec_script(record: TaskRecord) -> bool:
-    """Whether commands in the pot can run as the task does: a pot of the Go driver has no script, a task may lose it."""
+    """Whether commands can run in the task's surroundings: a pot of the Go driver has no script, or the task lost it."""
     return bool(record.secrets_dir) and Path(record.secrets_dir, ".pot", "exec.sh").is_file()
 
 
