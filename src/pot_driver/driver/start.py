@@ -122,7 +122,7 @@ async def until_running(host: Host, record: TaskRecord) -> None:
 
 
 def has_exec_script(record: TaskRecord) -> bool:
-    """Whether commands can run in the task's surroundings: a pot of the Go driver has no script, or the task lost it."""
+    """Whether commands can run as the task does: the Go driver writes no script, and a task may remove its own."""
     return bool(record.secrets_dir) and Path(record.secrets_dir, ".pot", "exec.sh").is_file()
 
 
