@@ -94,6 +94,10 @@ def make(directory: str) -> None:
             os.symlink(sys.base_prefix + "/bin/python3", directory + "/bin/python3")
     if "/sbin" not in shown:
         _make_commands(directory + "/sbin", "/usr/sbin", os.listdir("/usr/sbin"))
+    for path in _PROGRAMS:
+        shown_program = os.path.realpath(directory + path)
+        os.makedirs(os.path.dirname(shown_program), exist_ok=True)
+        write(shown_program, "", mode=0o755)
     write(directory + rootfs.HOST_LIST, "".join(path + "\n" for path in shown))
 
 
