@@ -80,7 +80,7 @@ class JailSpec:
 def create(root: Root, spec: JailSpec, *, helper_sleep: bool = True) -> int:
     """Make the jail and return its jid. Without `helper_sleep` only a persistent jail stays."""
     made = subprocess.run(
-        _jailer(spec.name),
+        _jailer(root, spec.name),
         input=marshal.dumps({"run": root.run, "helper": helper_sleep} | _described(root, spec)),
         capture_output=True,
         env={},
@@ -95,9 +95,10 @@ def create(root: Root, spec: JailSpec, *, helper_sleep: bool = True) -> int:
     return int(made.stdout)
 
 
-def _jailer(name: str) -> list[str]:
+def _jailer(root: Root, name: str) -> list[str]:
+    """Its last words are for people who look at the list of processes, and for `doctor`."""
     program = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from pot_driver.sim import jailer; jailer.main()"
-    return [sys.executable, "-IS", "-c", program, name]
+    return [sys.executable, "-IS", "-c", program, root.path, name]
 
 
 def _described(root: Root, spec: JailSpec) -> dict[str, object]:

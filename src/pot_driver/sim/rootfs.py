@@ -53,6 +53,8 @@ def enter(path: str, mounts: tuple[tuple[str, str, bool], ...], *, own_users: bo
     os.chdir("/")
     for target, readonly, tree in wanted:
         _attach(target, readonly=readonly, tree=tree)
+        if target == "/usr":
+            _cover_commands()
 
 
 def shown(path: str) -> list[str]:
@@ -86,6 +88,15 @@ def _attach(target: str, *, readonly: bool, tree: int | None) -> None:
             _go_to_top()
     except OSError as error:
         raise MountFailed(f"mount_nullfs: {target}: {error.strerror}") from error
+
+
+def _cover_commands() -> None:
+    """Let what the pot has in /sbin stand for the host's own network commands: a PATH may begin with /usr/sbin."""
+    for name in ("ifconfig", "route", "rtsol"):
+        if os.path.exists("/usr/sbin/" + name) and os.path.isfile("/sbin/" + name):
+            tree = linux.open_tree("/sbin/" + name)
+            linux.move_mount(tree, "/usr/sbin/" + name)
+            os.close(tree)
 
 
 def _go_to_top() -> None:

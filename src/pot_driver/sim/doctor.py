@@ -1,0 +1,70 @@
+"""What a root has left on this machine, and whether this machine can run pots at all.
+
+Not here: cleaning up (`install`).
+"""
+
+from __future__ import annotations
+
+import os
+
+from pot_driver.sim import registry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pot_driver.sim.root import Root
+
+_OWN_INTERFACES = ("bridge0", "epair", "jail", "alias")  # none of these is ever to be seen on the host
+
+
+def leftovers(root: Root) -> list[str]:
+    """Everything outside its own directory that this root still holds; empty when no pot of it runs."""
+    return [*_processes(root), *_mounts(root), *_interfaces(), *_records(root)]
+
+
+def _processes(root: Root) -> Iterator[str]:
+    """Processes with the root on their command line, or in a mount namespace that shows a part of it."""
+    own = os.stat("/proc/self/ns/mnt").st_ino
+    places = {device: place for device, inside, place in _mount_table("self") if inside == "/"}
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().decode(errors="surrogateescape").split("\0")
+            shown = os.stat(f"/proc/{pid}/ns/mnt").st_ino != own and any(
+                _is_below(places.get(device, "").rstrip("/") + inside, root)
+                for device, inside, _ in _mount_table(str(pid))
+            )
+        except OSError:  # it has ended, or has nothing any more
+            continue
+        if pid != os.getpid() and (shown or any(_is_below(word, root) for word in words)):
+            yield f"process {pid}: {' '.join(words).strip()}"
+
+
+def _mount_table(pid: str) -> Iterator[tuple[str, str, str]]:
+    """(device, directory on it, where that is mounted)."""
+    with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            _, _, device, inside, place, *_ = line.split()
+            yield device, inside, place
+
+
+def _mounts(root: Root) -> Iterator[str]:
+    return (f"mount {place}" for _, _, place in _mount_table("self") if _is_below(place, root))
+
+
+def _interfaces() -> Iterator[str]:
+    for name in os.listdir("/sys/class/net"):
+        if name.startswith(_OWN_INTERFACES):
+            yield f"interface {name}"
+
+
+def _records(root: Root) -> Iterator[str]:
+    for name in registry.recorded(root.run):
+        record = registry.read(root.run, name)
+        if record is not None and os.path.isdir(record.fields.get("cgroup", "")):
+            yield f"cgroup {record.fields['cgroup']}"
+
+
+def _is_below(path: str, root: Root) -> bool:
+    return path == root.path or path.startswith(root.path + "/")
