@@ -234,6 +234,6 @@ def test_homes_are_private(tmp_path: Path) -> None:
 
 async def keeper_pid(bench: Bench) -> int:
     """The pid of the one process that keeps the pot."""
-    found = subprocess.run(["pgrep", "-f", f"pot-keeper {bench.home.path}"], capture_output=True, text=True, check=True)
+    found = subprocess.run(["pgrep", "-f", str(bench.home.keeper)], capture_output=True, text=True, check=True)
     (pid,) = found.stdout.split()
     return int(pid)

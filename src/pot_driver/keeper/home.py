@@ -1,6 +1,7 @@
 """A task's private state directory, and the directory of them all.
 
     STATE_DIR/POT_NAME/task       the task's state as the handle carries it; written before anything is made
+                       keeper.sh  the keeper's script
                        alive      FIFO whose write end the keeper holds
                        start.log  what pot and the host's tools said while the pot ran
                        exit       how `pot start` ended (see `record`)
@@ -31,6 +32,11 @@ class Home:
     def alive(self) -> Path:
         """The FIFO that the keeper holds."""
         return self.path / "alive"
+
+    @property
+    def keeper(self) -> Path:
+        """The keeper's own copy of its script: an upgrade may replace ours at any time."""
+        return self.path / "keeper.sh"
 
     @property
     def exists(self) -> bool:

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Runs one pot to its end and writes down how it ended.
 #
-# sh -c TEXT pot-keeper HOME POT NAME LAST_RUN_STATS
+# sh HOME/keeper.sh POT NAME LAST_RUN_STATS
 #   HOME            the task's state directory: start.log and exit are written there
 #   POT             the pot executable
 #   LAST_RUN_STATS  the file in which pot leaves the exit code of the app
@@ -11,21 +11,22 @@
 # Only builtins and pot are used, so that nothing here can be missing on a host.
 
 umask 077
-exec 9>&0 3>&1 4>&2 </dev/null >>"$1/start.log" 2>&1 || exit 1
+home=${0%/*}
+exec 9>&0 3>&1 4>&2 </dev/null >>"$home/start.log" 2>&1 || exit 1
 
 keep() {
 	# Caught, not ignored: what is ignored here would be ignored by the app as well.
 	trap : HUP INT TERM
 	# Some shells pass on only descriptors that are named; 9 stays here, or the app would hold it.
-	"$2" start -p "$3" 3>&3 4>&4 9>&-
+	"$1" start -p "$2" 3>&3 4>&4 9>&-
 	status=$?
 	exec 3>&- 4>&-
 	stats=
-	if [ -r "$4" ]; then
-		read -r stats <"$4" || :
+	if [ -r "$3" ]; then
+		read -r stats <"$3" || :
 	fi
 	# The last line tells a whole record from one that a full disk cut short.
-	printf 'status=%s\nstats=%s\nend\n' "$status" "$stats" >"$1/exit" || echo "pot-keeper: $1/exit cannot be written"
+	printf 'status=%s\nstats=%s\nend\n' "$status" "$stats" >"$home/exit" || echo "keeper: $home/exit cannot be written"
 }
 
 keep "$@" &

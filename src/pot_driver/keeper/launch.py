@@ -29,7 +29,8 @@ async def launch(
     stderr_path: str,
 ) -> None:
     """Start the pot under a keeper of its own and return when the keeper holds `alive`."""
-    argv = ("sh", "-c", _TEXT, "pot-keeper", str(home.path), processes.find(pot), pot_name, last_run_stats)
+    home.keeper.write_text(_TEXT)
+    argv = ("sh", str(home.keeper), processes.find(pot), pot_name, last_run_stats)
     with logs.opened(stdout_path, stderr_path) as (out, err):
         # A FIFO opens for writing only while someone reads it.
         reading = os.open(home.alive, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
