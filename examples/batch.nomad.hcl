@@ -1,11 +1,12 @@
 # A batch task: it says the date and ends with exit code 3, which is what `pot-driver run` ends with, too.
 #
-#   pot-sim image create shell 1.0
-#   pot-driver run examples/batch.nomad.hcl --var images=file:///tmp/pot-sim-0/images
+#   export POT_SIM_ROOT=/tmp/pots
+#   pot-sim init && pot-sim image create shell 1.0
+#   pot-driver run examples/batch.nomad.hcl
 
 variable "images" {
   type        = string
-  default     = "file:///tmp/pot-sim-0/images"
+  default     = "file:///tmp/pots/images"
   description = "where shell_1.0.xz and its .skein lie"
 }
 

@@ -2,7 +2,7 @@
 
 variable "images" {
   type    = string
-  default = "file:///tmp/pot-sim-0/images"
+  default = "file:///tmp/pots/images"
 }
 
 job "pair" {

@@ -180,18 +180,17 @@ class Agent:
 
     async def close(self) -> None:
         """As an agent's graceful end: Shutdown, then the kill sequence. Tasks run on."""
-        plugin = self.plugin
-        with suppress(grpc.aio.AioRpcError):
-            await plugin.driver.Shutdown(driver_pb2.ShutdownRequest())
-        async with plugin:
-            pass
+        async with self.plugin as plugin:
+            if not plugin.exited:
+                with suppress(grpc.aio.AioRpcError):
+                    await plugin.driver.Shutdown(driver_pb2.ShutdownRequest())
 
     async def _relaunch(self, lost: Plugin) -> None:
         async with self._relaunching:
             if self.plugin is not lost:
                 return  # another task's wait was first
             self._watcher.plugin_lost()
-            await lost.disconnect()
+            await lost.disconnect(_PLUGIN_GONE_S)  # all calls learn of it, not only ours
             await self.launch()
             await self.configure()
 
@@ -203,6 +202,7 @@ class Agent:
         except grpc.aio.AioRpcError as error:
             if not first.done():
                 first.set_exception(CallFailed(f"no fingerprint: {error.details()}"))
+                first.exception()  # nobody need ask
 
     async def _watch_events(self, plugin: Plugin) -> None:
         with suppress(grpc.aio.AioRpcError):

@@ -12,6 +12,7 @@ import asyncio
 import json
 import urllib.request
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pot_driver import __version__
@@ -22,7 +23,7 @@ from pot_driver.operator.demohouse import House, free_port
 from pot_driver.operator.run import Session, TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from pot_driver.operator.console import Console
@@ -78,18 +79,18 @@ class _Show:
 
     async def _start(self, run: TaskRun) -> None:
         console = self.session.console
-        starting = self.session.group.create_task(run.start())
+        starting = self.session.group.create_task(_outcome(run.start()))
         with console.step("download", "the driver fetches the image itself, outside pot's lock") as step:
             arrived = self.session.group.create_task(self.session.saw("Preparing"))
             await asyncio.wait({starting, arrived}, return_when=asyncio.FIRST_COMPLETED)
             arrived.cancel()
             if starting.done():
-                await starting  # its error, if it has one
+                (await starting)()
             size = (self.house.sim / "images" / f"{IMAGE}_{TAG}.xz").stat().st_size
             step.result = f"{IMAGE}_{TAG}.xz, {size / 1024:.0f} KiB over HTTP"
             step.more = ["other tasks of this host go on starting meanwhile"]
         with console.step("start", "pot prepare, copy-in, mount-in, start") as step:
-            await starting
+            (await starting)()
             step.result = f"pot {run.pot_name}"
             step.more = [*run.places(), "Nomad's log pipes go straight to the app: no process of ours between"]
 
@@ -178,6 +179,19 @@ class _Show:
     async def _who(self, run: TaskRun) -> Mapping[str, object]:
         who: Mapping[str, object] = json.loads(await _get(run, "/whoami"))
         return who
+
+
+async def _outcome(work: Awaitable[None]) -> Callable[[], None]:
+    """What came of it, to be raised where it is asked for and not in the task group."""
+    try:
+        await work
+    except DriverError as error:
+        return partial(_raise, error)
+    return lambda: None
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 async def _get(run: TaskRun, path: str) -> str:

@@ -24,6 +24,7 @@ import grpc.aio
 from pot_driver.errors import ConfigError
 from pot_driver.operator import ports
 from pot_driver.operator.host import Handshake, Plugin, Reattach
+from pot_driver.operator.installation import NoPot, pot_sim
 from pot_driver.operator.job import PortAsk
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class House:
         if self._server:
             self._server.shutdown()
             self._server.server_close()
-        _destroy_pots(self.sim)
+        _forget_pots(self.sim)
         shutil.rmtree(self.root, ignore_errors=True)
         os.close(self._lock or 0)
 
@@ -107,16 +108,14 @@ async def _sweep(root: Path) -> None:
         kept = json.loads((root / "plugin").read_text())
         plugin = await Plugin.reattach(Reattach(pid=kept["pid"], handshake=Handshake(**kept["handshake"])))
         await plugin.kill()
-    _destroy_pots(root / "sim")
+    _forget_pots(root / "sim")
     shutil.rmtree(root, ignore_errors=True)
     os.close(lock)
 
 
-def _destroy_pots(sim: Path) -> None:
-    for pot in (sim / "opt/pot/jails").glob("*"):
-        with suppress(OSError, subprocess.TimeoutExpired):
-            _run(sim / "bin/pot", "stop", pot.name)
-            _run(sim / "bin/pot", "destroy", "-F", "-p", pot.name)
+def _forget_pots(sim: Path) -> None:
+    with suppress(NoPot):
+        pot_sim(sim, "reset")
 
 
 def _run(*argv: str | Path) -> subprocess.CompletedProcess[str]:

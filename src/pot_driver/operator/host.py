@@ -109,6 +109,9 @@ class _Pipes(asyncio.SubprocessProtocol):
         self.stderr = Lines(log)
         self._stdout = b""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == _STDERR:
             self.stderr.feed(data)
@@ -120,6 +123,7 @@ class _Pipes(asyncio.SubprocessProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
+        self._transport.close()
         self.stderr.end()
         self.exited.set()
         if not self.first_line.done():
@@ -134,7 +138,6 @@ class Plugin:
         self.pid = pid
         self.handshake = handshake
         self.launch_s = 0.0  # from exec to handshake line
-        self._transport: asyncio.SubprocessTransport | None = None
         self._pipes: _Pipes | None = None
         self.channel = grpc.aio.insecure_channel(handshake.target, options=_CHANNEL_OPTIONS)
         self.base = base_pb2_grpc.BasePluginStub(self.channel)
@@ -174,7 +177,7 @@ class Plugin:
             raise
         plugin = cls(transport.get_pid(), handshake)
         plugin.launch_s = loop.time() - began
-        plugin._transport, plugin._pipes = transport, pipes
+        plugin._pipes = pipes
         return plugin
 
     @classmethod
@@ -223,13 +226,12 @@ class Plugin:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         await self.wait_exited()
-        await self.disconnect()
 
-    async def disconnect(self) -> None:
-        """Leave the plugin running and close the connection, as an agent's death does."""
+    async def disconnect(self, grace_s: float = 0) -> None:
+        """Close the connection and leave the plugin as it is; calls that end within the grace end as they do."""
         self._broker.cancel()
         self._stdio.cancel()
-        await self.channel.close()
+        await self.channel.close(grace_s)
 
     async def __aenter__(self) -> Self:
         return self
@@ -238,8 +240,6 @@ class Plugin:
         if not self.exited:
             await self.kill()
         await self.disconnect()
-        if self._transport:
-            self._transport.close()
 
 
 def _alive(pid: int) -> bool:

@@ -54,10 +54,10 @@ def default_root() -> Path:
 
 def simulated(root: Path) -> Installation:
     """The simulator's installation below `root`, made if it is not there."""
-    if not (root / "bin" / "pot").exists():
-        pot_sim(root, "init")
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root.stat().st_uid != os.getuid():
         raise NoPot(f"{root} belongs to someone else; set {ROOT_VARIABLE} to a directory of your own")
+    pot_sim(root, "init")  # makes what is missing
     return Installation(
         label=f"pot-sim in {root}, a simulated pot: this host is {platform.system()}",
         plugin_config={"host_path": f"{root}/bin:/usr/bin:/bin", "state_dir": f"{root}/driver"},

@@ -1,0 +1,75 @@
+"""The demo shows every step, again and again, also after it was killed, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
+
+COMMAND = str(Path(sys.executable).parent / "pot-driver")
+JOB = Path(__file__).parent.parent.parent / "examples/web.nomad.hcl"
+STEPS = ["handshake", "fingerprint", "download", "start", "http", "log", "exec", "stats", "recover", "stop", "destroy"]
+
+
+def start(tmp_path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [COMMAND, "demo", "--plain", str(JOB)],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    )
+
+
+def houses(tmp_path: Path) -> list[Path]:
+    return list(tmp_path.glob("pot-driver-demo-*"))
+
+
+def assert_shows_all(tmp_path: Path) -> None:
+    with start(tmp_path) as demo:
+        output, _ = demo.communicate()
+
+    assert demo.returncode == 0, output
+    lines = [line.split() for line in output.splitlines()]
+    assert [line[0] for line in lines] == STEPS
+    assert all(float(line[1]) >= 0 and line[2] == "s" for line in lines)
+    assert houses(tmp_path) == []
+
+
+def test_it_shows_every_step_with_its_seconds_and_can_be_run_again(tmp_path: Path) -> None:
+    assert_shows_all(tmp_path)
+    assert_shows_all(tmp_path)
+
+
+@pytest.mark.parametrize("step", ["handshake", "download", "start", "exec", "recover", "stop"])
+def test_killed_after_any_step_it_can_be_run_again(tmp_path: Path, step: str) -> None:
+    with start(tmp_path) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if line.startswith(step):
+                break
+        demo.kill()
+    assert len(houses(tmp_path)) == 1
+
+    assert_shows_all(tmp_path)
+
+
+def test_interrupted_it_cleans_up(tmp_path: Path) -> None:
+    with start(tmp_path) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if line.startswith("start"):
+                break
+        os.killpg(demo.pid, signal.SIGINT)
+        demo.communicate()
+
+    assert demo.returncode == 130
+    assert houses(tmp_path) == []
