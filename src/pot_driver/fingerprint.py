@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pot_driver.pot.layout import PotPaths
     from pot_driver.process import Processes
 
-FIRST_S = 0.8  # until the first answer
+FIRST_S = 0.6  # until the first answer
 HANGING_S = 10.0  # until a pot command that should take a tenth of a second counts as hanging
 PERIOD_S = 30.0
 OLDEST_POT = (0, 16, 0)
