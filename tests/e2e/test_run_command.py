@@ -94,8 +94,8 @@ def test_the_exit_status_is_the_tasks_and_its_lines_are_shown(sim: Installation,
 
 
 def test_ctrl_c_stops_the_task_as_the_job_says(sim: Installation, tmp_path: Path) -> None:
-    script = 'trap "echo bye; exit 7" INT; echo ready; while :; do sleep 1 & wait $!; done'
-    job = job_file(tmp_path, sim, script, KillSignal="SIGINT", KillTimeout=20_000_000_000)
+    script = 'trap "echo bye; exit 7" USR1; echo ready; while :; do sleep 1 & wait $!; done'
+    job = job_file(tmp_path, sim, script, KillSignal="SIGUSR1", KillTimeout=20_000_000_000)
 
     with running(sim, tmp_path, job) as process:
         until(process, "t stdout: ready")

@@ -8,6 +8,7 @@ Not here: deciding what to tell (see `run`, `demo`).
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -130,7 +131,8 @@ class Console:
             self._write(f"{sign} {self._paint(_BOLD, f'{name:<{_NAME_WIDTH}}')} {time}  {result}")
 
     def _show_status(self, text: str) -> None:
-        self._status = "" if self.plain else self._paint(_DIM, text.rstrip())
+        width = shutil.get_terminal_size().columns - 1  # a longer one could not be taken back
+        self._status = "" if self.plain else self._paint(_DIM, text.rstrip()[:width])
         if self._status:
             self._stream.write(_CLEAR_LINE + self._status)
             self._stream.flush()

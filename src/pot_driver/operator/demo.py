@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 IMAGE, TAG = "web", "1.0"
 GREETING = "Hello from inside a pot"
+BETWEEN_TRIES_S = 0.05
 PATIENCE_S = 30.0  # for what should come at once
 
 
@@ -96,8 +98,9 @@ class _Show:
 
     async def _http(self, run: TaskRun) -> Mapping[str, object]:
         with self.session.console.step("http", "asking through the mapped port") as step:
-            await self._line(b"serving ")
-            page = await _get(run, "/")
+            async with asyncio.timeout(PATIENCE_S):
+                while (page := await self._page(run)) is None:  # noqa: ASYNC110 - the app's port is no event
+                    await asyncio.sleep(BETWEEN_TRIES_S)
             if GREETING not in page:
                 raise Disappointed(f"/ does not say {GREETING!r} but {page[:200]!r}")
             who = await self._who(run)
@@ -107,19 +110,26 @@ class _Show:
             step.more = ["the page comes from a template that is mounted, its configuration was copied in"]
         return who
 
+    async def _page(self, run: TaskRun) -> str | None:
+        """The app's page, or None while it does not listen yet: StartTask returns when the app runs."""
+        try:
+            return await _get(run, "/")
+        except ConnectionRefusedError:
+            return None
+
     async def _log(self) -> None:
         with self.session.console.step("log", "reading what the app writes") as step:
             line = await self._line(b"GET / ")
-            step.result = f'stdout has "{line}"'
+            step.result = f"stdout: {line}"
 
     async def _exec(self, run: TaskRun) -> None:
-        command = ("/bin/sh", "-c", 'echo "$NOMAD_TASK_NAME in $(hostname)"; cat /mnt/index.html | wc -l')
+        script = 'echo "task $NOMAD_TASK_NAME sees $(ls -d /alloc /local /secrets | xargs)"'
         with self.session.console.step("exec", "running a command inside") as step:
-            done = await self.session.agent.exec_task(run.config.id, command, int(PATIENCE_S))
-            words = b" / ".join(done.stdout.split(b"\n")[:-1]).decode(errors="replace")
-            if done.result.exit_code or not words.startswith(f"{run.task.name} in "):
+            done = await self.session.agent.exec_task(run.config.id, ("/bin/sh", "-c", script), int(PATIENCE_S))
+            words = done.stdout.decode(errors="replace").strip()
+            if done.result.exit_code or words != f"task {run.task.name} sees /alloc /local /secrets":
                 raise Disappointed(f"exit code {done.result.exit_code}: {words}")
-            step.result = f"exit code 0: {words}"
+            step.result = words
 
     async def _stats(self, run: TaskRun) -> None:
         with self.session.console.step("stats", "asking for a sample") as step:
@@ -204,5 +214,7 @@ async def _get(run: TaskRun, path: str) -> str:
 
     try:
         return await asyncio.to_thread(fetch)
-    except OSError as error:
-        raise Disappointed(f"{url}: {error}") from error
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ConnectionRefusedError):
+            raise error.reason from None
+        raise Disappointed(f"{url}: {error.reason}") from error
