@@ -51,9 +51,10 @@ def attach(
     if record is None:
         raise JailError(f'jexec: jail "{name}" not found')
     pidfd = os.pidfd_open(record.pid)
-    own = os.open("/proc/thread-self/ns/pid", os.O_RDONLY)
+    told, telling = os.pipe()
 
     def run() -> NoReturn:
+        _go_in(pidfd, telling)
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
         _close_all_but(pass_fds)
@@ -66,16 +67,33 @@ def attach(
         _execute(argv, env)
 
     try:
-        linux.setns(pidfd, linux.NEWPID)  # for the children of this process
-        return subprocess.Popen(
+        process = subprocess.Popen(
             list(argv), stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds, preexec_fn=_or_say(run)
         )
-    except OSError as error:  # the jail ended just now
-        raise JailError(f'jexec: jail "{name}" not found') from error
+        os.waitpid(process.pid, 0)  # it only had a sibling
+        os.close(telling)
+        telling = -1
+        process.pid = int(os.read(told, 16) or 0)
     finally:
-        linux.setns(own, linux.NEWPID)
-        os.close(own)
-        os.close(pidfd)
+        for fd in (pidfd, told, telling):
+            if fd >= 0:
+                os.close(fd)
+    if not process.pid:
+        process.returncode = 1
+        raise JailError(f'jexec: jail "{name}" not found')  # it ended just now
+    return process
+
+
+def _go_in(pidfd: int, telling: int) -> None:
+    """Go on as a process of the jail and a child of the one that attaches, which is told its pid."""
+    try:
+        linux.setns(pidfd, linux.NEWPID)
+        pid = linux.fork_sibling()
+    except OSError:
+        os._exit(1)
+    if pid:
+        os.write(telling, str(pid).encode())
+        os._exit(0)
 
 
 def _or_say(run: Callable[[], NoReturn]) -> Callable[[], NoReturn]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from pot_driver.sim import conf, faults, linux, pots, registry, rootfs
+from pot_driver.sim import conf, faults, linux, pots, registry, rootfs, zfs
 from pot_driver.sim.shell import complain, end
 
 TYPE_CHECKING = False
@@ -40,9 +40,26 @@ def entries(pot: Pot, name: str) -> list[Entry]:
         place = source if source.startswith("/") else _dataset_place(pot, source)
         target = (pot.root.m(name) + mountpoint).removesuffix("/")
         found.append(Entry(place, target, "" if option == "zfs-remount" else option))
-    if conf.get(pot.root, name, "pot.attr.no-tmpfs") != "YES":
+    if has_tmpfs(pot.root, name):
         found.append(Entry(TMPFS, pot.root.m(name) + "/tmp", ""))
     return found
+
+
+def has_tmpfs(root: Root, name: str) -> bool:
+    return conf.get(root, name, "pot.attr.no-tmpfs") != "YES"
+
+
+def tmp_directory(root: Root, name: str) -> str:
+    """Where the host finds a starting pot's /tmp: its tmpfs is a directory that lasts from start to stop."""
+    return f"{root.run}/tmpfs/{name}" if has_tmpfs(root, name) else root.m(name) + "/tmp"
+
+
+def renew_tmpfs(root: Root, name: str) -> None:
+    place = tmp_directory(root, name)
+    if has_tmpfs(root, name):
+        zfs.remove(place)
+        os.makedirs(place)
+        os.chmod(place, 0o1777)
 
 
 def check(pot: Pot, name: str) -> bool:
@@ -74,10 +91,11 @@ def bind(source: str, target: str, *, readonly: bool = False) -> None:
 
 def unmounted(pot: Pot, name: str, *, dev_mounted: bool) -> None:
     """What pot says with -v while it unmounts; the kernel has done it already."""
-    if conf.get(pot.root, name, "pot.attr.no-tmpfs") == "YES":
-        pot.debug("Not umounting tmpfs because of no-tmppfs attribure")
-    else:
+    if has_tmpfs(pot.root, name):
         pot.debug(f"unmount {pot.root.m(name)}/tmp")
+    else:
+        pot.debug("Not umounting tmpfs because of no-tmppfs attribure")
+    zfs.remove(f"{pot.root.run}/tmpfs/{name}")
     pot.debug(f"unmount {pot.root.m(name)}/dev" if dev_mounted else f"{pot.root.m(name)}/dev is already unmounted")
     for entry in reversed(entries(pot, name)):
         if entry.source != TMPFS:
@@ -146,7 +164,7 @@ def _mount_all(pot: Pot, name: str) -> bool:
                 pot.error(f"Error mounting {entry.source} on {entry.target}")
             return False
         pot.debug(f"mount {entry.target}")
-    if conf.get(pot.root, name, "pot.attr.no-tmpfs") == "YES":
+    if not has_tmpfs(pot.root, name):
         pot.debug("Not mounting tmpfs because of no-tmppfs attribure")
     return True
 

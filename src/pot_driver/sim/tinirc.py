@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import conf
+from pot_driver.sim import conf, mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _PRECEDENCE = (
 
 
 def path(root: Root, name: str) -> str:
-    return root.m(name) + INSIDE
+    return mounts.tmp_directory(root, name) + "/tinirc"
 
 
 def begin(root: Root, name: str, stack: str) -> None:

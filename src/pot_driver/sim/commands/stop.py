@@ -12,6 +12,9 @@ from pot_driver.sim import conf, epair, etcfiles, hooks, mounts, pots, status
 from pot_driver.sim.session import Pot
 from pot_driver.sim.shell import Exit, complain, unquoted
 
+_NOTICE_STEP_S = 0.02
+_NOTICE_STEPS = 15
+
 
 def run(pot: Pot, args: list[str]) -> int:
     name = interfaces = ""
@@ -65,6 +68,7 @@ def _end_jail_and_network(pot: Pot, name: str, interfaces: str) -> None:
         hooks.run(pot, name, "prestop", "pre-stop")
         pot.debug(f"Stop the pot {name}")
         _end_jail(pot, name)
+        _let_start_notice(pot, name)
     for interface in interfaces.replace(":", " ").split():
         pot.debug(f"Remove {interface} epair network interfaces")
         time.sleep(1)  # pot gives the epair driver that time
@@ -92,6 +96,18 @@ def _end_jail(pot: Pot, name: str) -> None:
         stop_timeout=float(timeout or 10),
         exec_stop=conf.get_string(pot.root, name, "pot.attr.exec_stop"),
     )
+
+
+def _let_start_notice(pot: Pot, name: str) -> None:
+    """pot needs far longer for its clean-up than a waiting `pot start` to see that its command has ended.
+
+    So that start, as a rule, finds the state `stopping`, and leaves with 0; and finds it here, too.
+    """
+    for _ in range(_NOTICE_STEPS):
+        if not os.path.exists(main_pid_file(pot, name)):
+            break
+        time.sleep(_NOTICE_STEP_S)
+    time.sleep(_NOTICE_STEP_S)
 
 
 def _finish(pot: Pot, name: str) -> None:
