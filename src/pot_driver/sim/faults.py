@@ -11,6 +11,7 @@ One per line in `ROOT/etc/faults`, or separated by `;` in the variable POT_SIM_F
     disk-full               no space for downloads, clones and copies
     receive                 `zfs receive` refuses the image; pot finds out late
     clone                   `zfs clone` fails, and pot says "Prepared" nevertheless
+    clone-slow SECONDS      copying takes that long
     destroy                 `zfs destroy` refuses
     mount                   mounting a host directory fails
     jail                    jail(8) refuses to create the jail
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
 VARIABLE = "POT_SIM_FAULTS"
 
-NAMES = frozenset(
-    "slow hang fetch fetch-slow corrupt disk-full receive clone destroy mount jail epair pfctl racct clockrate usage".split()
+NAMES = (
+    *("slow", "hang", "fetch", "fetch-slow", "corrupt", "disk-full", "receive", "clone", "clone-slow", "destroy"),
+    *("mount", "jail", "epair", "pfctl", "racct", "clockrate", "usage"),
 )
 
 

@@ -9,6 +9,7 @@ Not here: what an image file holds (`images`).
 from __future__ import annotations
 
 import os
+import time
 
 from pot_driver.sim import faults
 
@@ -92,6 +93,9 @@ def clone(root: Root, dataset: str, tag: str, new: str) -> None:
     if faults.on(root, "disk-full", pot):
         raise ZfsError(f"cannot create '{new}': out of space")
     adopt(root, new)
+    pause = faults.value(root, "clone-slow", pot)
+    if pause is not None:
+        time.sleep(float(pause))
     copy(snapshot_path(root, dataset, tag), mountpoint(root, new))
     set_property(root, new, "origin", f"{dataset}@{tag}")
 
