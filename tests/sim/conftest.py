@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -95,7 +95,9 @@ class Simulator:
         self._running.append(running)
         return running
 
-    def _popen(self, argv: tuple[str, ...], env: dict[str, str], out: object, err: object, *, own_group: bool = False) -> subprocess.Popen[bytes]:
+    def _popen(
+        self, argv: tuple[str, ...], env: dict[str, str], out: Any, err: Any, *, own_group: bool = False
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [self.root.bin + "/pot", *argv],
             stdin=subprocess.DEVNULL if own_group else subprocess.PIPE,

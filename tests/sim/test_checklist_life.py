@@ -32,7 +32,7 @@ def _said(sim: Simulator, running: Running, text: str) -> None:
     sim.until(lambda: text in running.out)
 
 
-def _kill(sim: Simulator, running: Running) -> None:
+def _kill(running: Running) -> None:
     running.process.kill()
     running.process.wait()
 
@@ -218,7 +218,7 @@ def test_point_56_start_returns_0_when_somebody_else_stops(sim: Simulator) -> No
 
 def test_point_57_a_killed_start_leaves_an_orphan(sim: Simulator) -> None:
     name = sim.prepare("p", "sleep 300")
-    _kill(sim, sim.start(name))
+    _kill(sim.start(name))
 
     assert sim.state(name) == "started"
     assert sim.pot("exec", "-p", name, "true").status == 0
@@ -236,7 +236,7 @@ def test_point_58_set_status_doa_frees_a_pot_stuck_in_starting(sim: Simulator) -
     name = sim.prepare("p", "sleep 300")
     running = sim.background("start", name)
     sim.until(lambda: sim.lives(name))
-    _kill(sim, running)
+    _kill(running)
 
     assert sim.state(name) == "starting"
     assert sim.pot("start", name).status == 0
@@ -255,7 +255,7 @@ def test_point_59_destroy_has_its_ways(sim: Simulator) -> None:
     assert (refused.status, refused.lines[-1]) == (1, f"###>  pot {name} is running")
     image = sim.pot("destroy", "-p", "web_1_0")
     assert (image.status, image.lines[-1]) == (1, "###>  web_1_0 destruction failed")
-    _kill(sim, running)
+    _kill(running)
     sim.ok(f"signal -p {name} -s KILL")
     sim.until(lambda: not sim.lives(name))
     sim.ok(f"destroy -F -p {name}")

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.namespaces
 
 
 def test_point_62_signal_knows_names_only(sim: Simulator) -> None:
-    name = sim.prepare("p", "sh -c 'trap \"echo HUP\" HUP; trap \"echo INT\" INT; echo up; while :; do sleep 0.1; done'")
+    loop = "trap 'echo HUP' HUP; trap 'echo INT' INT; echo up; while :; do sleep 0.1; done"
+    name = sim.prepare("p", f'sh -c "{loop}"')
     assert sim.pot("signal", "-p", name, "-s", "TERM").lines == ["###>  The pot is not running"]
     assert sim.pot("signal", "-f", "-p", name, "-s", "TERM").status == 0
     running = sim.start(name)

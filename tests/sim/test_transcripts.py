@@ -15,6 +15,7 @@ import shutil
 import signal
 import time
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ class _Stage:
             "end": lambda _: [running.ended() for running in self._background.values()],
             "kill": lambda name: os.kill(self._run().process.pid, signal.Signals[f"SIG{name}"]),
             "killgroup": lambda name: os.killpg(self._run().process.pid, signal.Signals[f"SIG{name}"]),
-            "fault": lambda text: self._sim.fault(text),
+            "fault": self._sim.fault,
             "write": self._do_write,
             "mkdir": lambda path: self._path(path).mkdir(parents=True),
             "rm": self._do_rm,
@@ -316,7 +317,7 @@ class _Stage:
 
 
 def _pot_of(words: list[str]) -> str:
-    options = dict(zip(words, words[1:], strict=False))
+    options = dict(pairwise(words))
     if "prepare" in words[:2]:
         return f"{options.get('-n')}_{options.get('-a')}".replace(".", "_")
     return options.get("-p", options.get("start", ""))
@@ -356,7 +357,8 @@ def _masked(lines: Any) -> list[str]:
     )
     found = []
     for line in lines:
+        masked = line
         for pattern, mask in masks:
-            line = re.sub(pattern, mask, line)
-        found.append(line)
+            masked = re.sub(pattern, mask, masked)
+        found.append(masked)
     return found

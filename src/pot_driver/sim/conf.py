@@ -83,6 +83,18 @@ def fscomp(root: Root, name: str) -> list[tuple[str, str, str]]:
     return found
 
 
+def update_fscomp(root: Root, name: str) -> None:
+    """Mount points by their full path, as datasets are stored, become those that the pot sees."""
+    place = root.m(name)
+    found = lines(fscomp_path(root, name))
+    if not any(line.split()[1:2] and line.split()[1].startswith(place) for line in found):
+        return
+    rewritten = []
+    for source, target, option in fscomp(root, name):
+        rewritten.append(f"{source} {target.removeprefix(place) or '/'} {option}")
+    write(fscomp_path(root, name), rewritten)
+
+
 def fscomp_path(root: Root, name: str) -> str:
     return root.conf(name) + "/fscomp.conf"
 

@@ -48,9 +48,7 @@ class Job(ABC):
 class In(Job):
     kind, failure = "copy-in", "Failed to mount source inside the pot"
 
-    def __init__(
-        self, pot: Pot, name: str, source: str, target: str, *, verbose: bool, make_parents: bool
-    ) -> None:
+    def __init__(self, pot: Pot, name: str, source: str, target: str, *, verbose: bool, make_parents: bool) -> None:
         super().__init__(pot, name, source, target, verbose=verbose)
         self._make_parents = make_parents
 
@@ -122,7 +120,7 @@ def _in_stopped(pot: Pot, name: str, job: Job) -> int:
         complain(f"mktemp: mkdtemp failed on {root}/tmp/{job.kind}.XXXXXXXX: {error.strerror}")
         pot.error("Failed to build a temporary folder in the pot /tmp")
         return 1
-    job.inside = "/tmp/" + os.path.basename(place)  # noqa: S108 (in the pot)
+    job.inside = "/tmp/" + os.path.basename(place)
     try:
         mounts.bind(job.mounted, place, readonly=job.kind == "copy-in")
     except OSError as error:
@@ -136,7 +134,7 @@ def _in_running(pot: Pot, name: str, job: Job) -> int:
     if job.before() and not _told(pot, job, _attached(pot, name, job.before())):
         return 1
     place = tempfile.mkdtemp(prefix=f"{job.kind}.", dir=pot.root.m(name) + "/tmp")
-    job.inside = "/tmp/" + os.path.basename(place)  # noqa: S108 (in the pot)
+    job.inside = "/tmp/" + os.path.basename(place)
     try:
         mounts.attach(pot.root, name, job.mounted, job.inside, readonly=job.kind == "copy-in")
     except OSError as error:
@@ -151,7 +149,7 @@ def _in_running(pot: Pot, name: str, job: Job) -> int:
 
 
 def _told(pot: Pot, job: Job, status: int) -> bool:
-    """pot's own word about a command that ended."""
+    """What pot says about a command that ended."""
     making = status is not None and not job.inside
     if making:
         text = f"Destination path {job.target} created in the pot {job.name}"

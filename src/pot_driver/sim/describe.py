@@ -65,10 +65,8 @@ def bridge(pot: Pot, name: str) -> list[str]:
     """As `potnet show -b` lists it: the net, then who has which address."""
     found = dict(line.partition("=")[::2] for line in conf.lines(f"{pot.root.bridges}/{name}"))
     lines = [f"\t{found.get('net', '')}\t{name}", f"\t{found.get('gateway', '')}\t{name} bridge - default gateway"]
-    for other in pots.names(pot.root):
-        if conf.get(pot.root, other, "bridge") == name:
-            lines.append(f"\t{conf.ip(pot.root, other)}\t{other}")
-    return lines
+    members = (other for other in pots.names(pot.root) if conf.get(pot.root, other, "bridge") == name)
+    return [*lines, *(f"\t{conf.ip(pot.root, other)}\t{other}" for other in members)]
 
 
 def _base(pot: Pot, name: str) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import registry
+from pot_driver.sim import linux, registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,24 @@ _OWN_INTERFACES = ("bridge0", "epair", "jail", "alias")  # none of these is ever
 def leftovers(root: Root) -> list[str]:
     """Everything outside its own directory that this root still holds; empty when no pot of it runs."""
     return [*_processes(root), *_mounts(root), *_interfaces(), *_records(root)]
+
+
+def incapable() -> str:
+    """Why this machine can run no pots, for this user; empty if it can."""
+    own_user = 0 if os.geteuid() == 0 else linux.NEWUSER
+    wanted = linux.NEWNS | linux.NEWPID | linux.NEWNET | linux.NEWUTS | linux.NEWIPC
+    child = os.fork()
+    if child == 0:
+        try:
+            linux.unshare(own_user | wanted)
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if not number:
+        return ""
+    who = "root" if os.geteuid() == 0 else "this user"
+    return f"a pot needs namespaces of its own, which {who} does not get here ({os.strerror(number)})"
 
 
 def _processes(root: Root) -> Iterator[str]:

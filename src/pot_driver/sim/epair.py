@@ -73,7 +73,7 @@ def anchors(root: Root) -> list[str]:
 
 
 def bridge_up(root: Root, bridge: str = "") -> bool:
-    """Is the internal network there: the public bridge, or the private one of this name?"""
+    """Whether the internal network is there: the public bridge, or the private one of this name."""
     return os.path.exists(f"{root.run}/vnet/{bridge or 'public'}")
 
 

@@ -63,10 +63,12 @@ def _neighbours(pot: Pot, name: str) -> list[str]:
         return []
     bridge = conf.get(pot.root, name, "bridge")
     lines = [f"{pot.config['POT_GATEWAY']} gateway", f"{pot.config['POT_DNS_IP']} {pot.config['POT_DNS_NAME']}"]
-    for other in pots.names(pot.root):
-        if conf.network_type(pot.root, other) == kind and conf.get(pot.root, other, "bridge") == bridge:
-            lines.append(f"{conf.ip(pot.root, other)} {other}")
-    return lines
+    others = (
+        other
+        for other in pots.names(pot.root)
+        if conf.network_type(pot.root, other) == kind and conf.get(pot.root, other, "bridge") == bridge
+    )
+    return [*lines, *(f"{conf.ip(pot.root, other)} {other}" for other in others)]
 
 
 def _copy(pot: Pot, source: str, target: str) -> None:

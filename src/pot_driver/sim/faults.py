@@ -65,6 +65,20 @@ def delay(root: Root, verb: str) -> None:
             time.sleep(3600)
 
 
+def add(root: Root, line: str) -> None:
+    with open(root.faults, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def clear(root: Root) -> None:
+    if os.path.exists(root.faults):
+        os.unlink(root.faults)
+
+
+def switched_on(root: Root) -> list[str]:
+    return [" ".join(words) for words in _switches(root)]
+
+
 def _switches(root: Root) -> list[list[str]]:
     try:
         with open(root.faults, encoding="utf-8") as file:

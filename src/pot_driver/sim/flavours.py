@@ -85,7 +85,7 @@ def _run_script(pot: Pot, name: str, flavour: str, script: str) -> bool:
         pot.debug(f"Setting pot {name} temporarily to persistent")
         pot.command("set-attribute", "-A", "persistent", "-V", "YES", "-p", name)
     pot.command("start", name)
-    inside = "/tmp/" + os.path.basename(script)  # noqa: S108 (in the pot)
+    inside = "/tmp/" + os.path.basename(script)
     zfs.copy(script, pot.root.m(name) + inside)
     os.chmod(pot.root.m(name) + inside, 0o755)
     pot.debug(f"Executing {flavour} script on {name}")

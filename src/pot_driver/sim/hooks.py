@@ -44,7 +44,7 @@ def _become(script: str, environment: dict[str, str]) -> None:
 
 
 def _facts(pot: Pot, name: str) -> dict[str, str]:
-    """pot asks for them with `pot info -E`, found by PATH; without pot there the hook does not learn them."""
+    """The real pot asks for them with `pot info -E`, found by PATH; without pot there the hook does not learn them."""
     directories = os.environ.get("PATH", os.defpath).split(":")
     if not any(os.access(f"{directory}/pot", os.X_OK) for directory in directories):
         complain("pot: not found")

@@ -1,14 +1,19 @@
-"""Making a root, and emptying it again.
+"""Making a root, emptying it again, and letting its machine boot anew.
 
 Not here: the command line for it (`__main__`), images (`images`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import time
+import uuid
 
 from pot_driver.sim import settings, zfs
+from pot_driver.sim.root import set_boot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +48,15 @@ def init(root: Root) -> None:
         os.symlink("/bin/sh", root.bin + "/sh")
 
 
+def add_ncat(root: Root) -> None:
+    """What makes pot believe in localhost-tunnel; the ports answer on localhost in any case."""
+    place = root.path + "/usr/local/bin"
+    os.makedirs(place, exist_ok=True)
+    with open(place + "/ncat", "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\nexit 1\n")
+    os.chmod(place + "/ncat", 0o755)
+
+
 def reset(root: Root) -> None:
     """No jail, no pot, no image in use, no cache; the image files stay."""
     from pot_driver.sim import jail  # noqa: PLC0415
@@ -54,6 +68,35 @@ def reset(root: Root) -> None:
         if os.path.exists(file):
             os.unlink(file)
     init(root)
+
+
+def reboot(root: Root) -> None:
+    """As after a power cut: what ran is gone, files stay, and the machine has come up just now."""
+    from pot_driver.sim import jail  # noqa: PLC0415
+
+    for pid in _own_processes(root):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    jail.remove_all(root)
+    zfs.remove(root.run)
+    os.makedirs(root.run)
+    up = int(time.time()) + 1
+    set_boot(root, up, str(uuid.uuid4()))
+    time.sleep(max(0.0, up - time.time()))
+
+
+def _own_processes(root: Root) -> list[int]:
+    """Commands of this root that are under way."""
+    found = []
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:  # it has ended
+            continue
+        if os.fsencode(root.bin + "/pot") in words and pid != os.getpid():
+            found.append(pid)
+    return found
 
 
 def _write_settings(root: Root) -> None:

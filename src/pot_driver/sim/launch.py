@@ -136,9 +136,7 @@ def _limit(pot: Pot, name: str) -> None:
 def _mounts(pot: Pot, name: str) -> tuple[jail.Mount, ...]:
     places = {mounts.TMPFS: mounts.tmp_directory(pot.root, name)}
     return tuple(
-        jail.Mount(
-            source=places.get(entry.source, entry.source), target=entry.target, readonly=entry.option == "ro"
-        )
+        jail.Mount(source=places.get(entry.source, entry.source), target=entry.target, readonly=entry.option == "ro")
         for entry in mounts.entries(pot, name)
     )
 

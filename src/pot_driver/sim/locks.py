@@ -83,7 +83,7 @@ def _name(name: str) -> None:
 
 @contextmanager
 def of_pot(root: Root, name: str) -> Iterator[None]:
-    """lockf without `-k`: the file is gone afterwards, so who waited for it has to look again."""
+    """As lockf without `-k`: the file is gone afterwards, so who waited for it has to look again."""
     path = f"{root.tmp}/pot-lock-{name}"
     while True:
         lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)

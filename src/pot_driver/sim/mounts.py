@@ -35,6 +35,7 @@ class Entry(NamedTuple):
 
 
 def entries(pot: Pot, name: str) -> list[Entry]:
+    conf.update_fscomp(pot.root, name)
     found = []
     for source, mountpoint, option in conf.fscomp(pot.root, name):
         place = source if source.startswith("/") else _dataset_place(pot, source)

@@ -15,12 +15,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-COMMANDS = frozenset(
-    "show version config list info ps top init de-init vnet-start create-base create-fscomp create "
-    "create-private-bridge copy-in copy-out mount-in mount-out prune set-hook destroy add-dep set-rss get-rss "
-    "set-cmd set-env set-hosts export import prepare export-ports set-attribute get-attribute start stop term "
-    "rename clone clone-fscomp promote snapshot revert purge-snapshots update-config last-run-stats signal exec "
-    "set-status".split()
+COMMANDS = (
+    *("show", "version", "config", "list", "info", "ps", "top", "init", "de-init", "vnet-start", "create-base"),
+    *("create-fscomp", "create", "create-private-bridge", "copy-in", "copy-out", "mount-in", "mount-out", "prune"),
+    *("set-hook", "destroy", "add-dep", "set-rss", "get-rss", "set-cmd", "set-env", "set-hosts", "export", "import"),
+    *("prepare", "export-ports", "set-attribute", "get-attribute", "start", "stop", "term", "rename", "clone"),
+    *("clone-fscomp", "promote", "snapshot", "revert", "purge-snapshots", "update-config", "last-run-stats"),
+    *("signal", "exec", "set-status"),
 )
 
 

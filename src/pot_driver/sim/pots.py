@@ -72,7 +72,7 @@ def valid_name(name: str) -> bool:
 def hostname(root_host: str, name: str, longest: int) -> str:
     """The host's name behind the pot's while that fits, else the pot's own, cut."""
     if len(name) > longest:
-        return name.split()[0][:longest] if name.split() else ""
+        return name.split(maxsplit=1)[0][:longest] if name.split() else ""
     full = f"{name}.{root_host}"
     return name if len(full) > longest else full
 
@@ -81,4 +81,4 @@ def anchor(name: str) -> str:
     """The pot's pf anchor: its last 55 characters, without leading underscores, if it is longer."""
     if len(name) <= 55:
         return name
-    return name.split()[0][-55:].lstrip("_")
+    return name.split(maxsplit=1)[0][-55:].lstrip("_")

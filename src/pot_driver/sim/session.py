@@ -14,7 +14,7 @@ from pot_driver.sim.shell import Exit, Options, complain, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 VERSION = "0.16.0"  # what pot 0.16.1 says of itself
 
@@ -37,13 +37,14 @@ _COMMANDS = os.path.dirname(__file__) + "/commands"
 class Pot:
     """What pot keeps in shell variables while it runs."""
 
-    __slots__ = ("_muted", "config", "program", "root", "verbosity")
+    __slots__ = ("_muted", "config", "operands", "program", "root", "verbosity")
 
     def __init__(self, program: str, root: Root, config: dict[str, str]) -> None:
         self.program = program
         self.root = root
         self.config = config
         self.verbosity = 1
+        self.operands: list[str] = []
         self._muted = False
 
     # what it says
@@ -86,8 +87,28 @@ class Pot:
 
     # what it is told
 
-    def options(self, args: Sequence[str], spec: str) -> Options:
-        return Options(self.program, args, spec)
+    def options(
+        self, command: str, args: Sequence[str], spec: str, *, lenient: bool = False
+    ) -> Iterator[tuple[str, str]]:
+        """The options of a command but -h and -v, which mean the same everywhere, and bad ones, which end it.
+
+        What follows them is in `operands` then. Lenient: a bad one ends the options only.
+        """
+        found = Options(self.program, args, spec)
+        for letter, value in found:
+            self.operands = found.rest
+            if letter == "h":
+                self.help(command)
+                raise Exit(0)
+            if letter == "v":
+                self.verbosity += 1
+            elif letter != "?":
+                yield letter, value
+            elif lenient:
+                return
+            else:
+                raise Exit(self.usage_error(command))
+        self.operands = found.rest
 
     def help(self, command: str) -> None:
         from pot_driver.sim import help as texts  # noqa: PLC0415 (long, and rarely wanted)

@@ -33,7 +33,7 @@ class Options:
         self.rest: list[str] = []
         self._program = program
         self._args = args
-        self._with_value = {letter for letter, colon in zip(spec, spec[1:], strict=False) if colon == ":"}
+        self._with_value = {spec[index - 1] for index, mark in enumerate(spec) if mark == ":"}
         self._letters = set(spec) - {":"}
 
     def __iter__(self) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pot_driver.sim.root import Root
 
-INSIDE = "/tmp/tinirc"  # noqa: S108 (the path in the pot)
+INSIDE = "/tmp/tinirc"  # in the pot
 
 _PRECEDENCE = (
     "::1/128\t\t 50\t 0",
@@ -82,4 +82,3 @@ def finish(root: Root, name: str, command: str, *, bridged: bool) -> None:
     loopback = ["ifconfig lo0 inet 127.0.0.1 alias"] if bridged else []
     conf.append(path(root, name), [*loopback, f"exec {command}"])
     os.chmod(path(root, name), os.stat(path(root, name)).st_mode | 0o111)
-

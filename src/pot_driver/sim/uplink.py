@@ -123,9 +123,7 @@ def _joined(
     pot: Pot, name: str, stack: str, ours: dict[str, str], theirs: dict[str, str], ports: list[_Port]
 ) -> Uplinks:
     for_status = f"{ours.get('4', '')}:{ours.get('6', '')}".removeprefix(":")
-    return Uplinks(
-        ours=tuple(ours.values()), for_status=for_status, network=_spec(pot, name, stack, theirs, ports)
-    )
+    return Uplinks(ours=tuple(ours.values()), for_status=for_status, network=_spec(pot, name, stack, theirs, ports))
 
 
 def _spec(pot: Pot, name: str, stack: str, theirs: dict[str, str], ports: list[_Port]) -> network.NetworkSpec:

@@ -102,7 +102,7 @@ def clone(root: Root, dataset: str, tag: str, new: str) -> None:
 
 def destroy(root: Root, dataset: str, names: str) -> None:
     """The dataset, its snapshots and its child; refused while a clone of any of them lives."""
-    if faults.on(root, "destroy", dataset.split("/")[-1]):
+    if faults.on(root, "destroy", dataset.rpartition("/")[2]):
         raise ZfsError(f"cannot destroy '{names}/{dataset}': dataset is busy")
     inner = [clone for clone in clones(root, dataset) if not clone.startswith(dataset + "/")]
     if inner:

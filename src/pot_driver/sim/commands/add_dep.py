@@ -10,20 +10,9 @@ from pot_driver.sim.session import Pot
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = other = ""
-    for option, value in pot.options(args, "hvp:P:"):
-        match option:
-            case "h":
-                pot.help("add-dep")
-                return 0
-            case "v":
-                pot.verbosity += 1
-            case "P":
-                other = value
-            case "p":
-                name = value
-            case _:
-                return pot.usage_error("add-dep")
+    given = dict(pot.options("add-dep", args, "hvp:P:"))
+    other = given.get("P", "")
+    name = given.get("p", "")
     problem = ""
     if not name:
         problem = "A pot name is mandatory"

@@ -87,13 +87,8 @@ def _stop_quietly(pot: Pot, name: str) -> None:
 
 
 def _parse(pot: Pot, args: list[str], asked: _Asked) -> None:
-    for option, value in pot.options(args, "hvp:i:P:FN:B:S:f:ks:d:"):
+    for option, value in pot.options("clone", args, "hvp:i:P:FN:B:S:f:ks:d:"):
         match option:
-            case "h":
-                pot.help("clone")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "k":
                 asked.keep = True
             case "p":
@@ -121,8 +116,6 @@ def _parse(pot: Pot, args: list[str], asked: _Asked) -> None:
                 asked.flavours.append(flavours.checked(pot, value))
             case "d":
                 asked.dns = dns(pot, value, "clone")
-            case _:
-                raise Exit(pot.usage_error("clone"))
 
 
 def stack(pot: Pot, value: str) -> str:
@@ -173,9 +166,7 @@ def _address(pot: Pot, asked: _Asked) -> str:
         pot.error(f"Configuration file for {asked.base} contains obsolete elements")
         pot.error(f"Please run pot update-config -p {asked.base} to fix")
         raise Exit(1)
-    asked.stack = (
-        asked.stack or conf.get(pot.root, asked.base, "pot.stack") or pot.config["POT_NETWORK_STACK"]
-    )
+    asked.stack = asked.stack or conf.get(pot.root, asked.base, "pot.stack") or pot.config["POT_NETWORK_STACK"]
     try:
         return addresses.resolve(pot, asked.kind, " ".join(asked.addresses), asked.bridge, asked.stack)
     except addresses.NotValid as problem:
@@ -228,8 +219,12 @@ def _write_conf(pot: Pot, asked: _Asked, address: str) -> None:
     host = pots.hostname(os.uname().nodename, asked.name, int(pot.config["POT_HOSTNAME_MAX_LENGTH"]))
     conf.write(
         target + "/pot.conf",
-        [*kept, f'host.hostname="{host}"', *network_lines(asked.kind, asked.stack, address, asked.bridge)]
-        + [f"pot.dns={dns_setting}"],
+        [
+            *kept,
+            f'host.hostname="{host}"',
+            *network_lines(asked.kind, asked.stack, address, asked.bridge),
+            f"pot.dns={dns_setting}",
+        ],
     )
     for kind in hooks.KINDS:
         copy_file(f"{source}/{kind}.sh", f"{target}/{kind}.sh")

@@ -11,20 +11,9 @@ from pot_driver.sim.shell import Exit
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    new = model = ""
-    for option, value in pot.options(args, "hvf:F:"):
-        match option:
-            case "h":
-                pot.help("clone-fscomp")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "f":
-                new = value
-            case "F":
-                model = value
-            case _:
-                raise Exit(pot.usage_error("clone-fscomp"))
+    given = dict(pot.options("clone-fscomp", args, "hvf:F:"))
+    new = given.get("f", "")
+    model = given.get("F", "")
     if not new:
         raise Exit(pot.usage_error("clone-fscomp", "fscomp name is missing (option -f)"))
     if not model:

@@ -13,21 +13,14 @@ NAMES = ("fs_root", "zfs_root", "gateway", "syslogd", "pot_prefix", "fscomp_pref
 
 def run(pot: Pot, args: list[str]) -> int:
     quiet, name = False, ""
-    for option, value in pot.options(args, "hvqg:"):
+    for option, value in pot.options("config", args, "hvqg:"):
         match option:
-            case "h":
-                pot.help("config")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "q":
                 quiet = True
             case "g":
                 if value not in NAMES:
                     raise Exit(_problem(pot, f"{value} is not a valid name", quiet=quiet))
                 name = value
-            case _:
-                raise Exit(pot.usage_error("config"))
     if not name:
         raise Exit(_problem(pot, "option -g is mandatory", quiet=quiet))
     label, found = _item(pot, name)

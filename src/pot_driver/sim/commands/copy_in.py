@@ -10,28 +10,10 @@ from pot_driver.sim.session import Pot
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = source = target = ""
-    verbose = force = make_parents = False
-    for option, value in pot.options(args, "hvs:d:p:Fc"):
-        match option:
-            case "h":
-                pot.help("copy-in")
-                return 0
-            case "F":
-                force = True
-            case "v":
-                pot.verbosity += 1
-                verbose = True
-            case "s":
-                source = value
-            case "p":
-                name = value
-            case "d":
-                target = value
-            case "c":
-                make_parents = True
-            case _:
-                return pot.usage_error("copy-in")
+    before = pot.verbosity
+    given = dict(pot.options("copy-in", args, "hvs:d:p:Fc"))
+    name, source, target = (given.get(letter, "") for letter in "psd")
+    verbose, force = pot.verbosity > before, "F" in given
     if not name:
         return pot.usage_error("copy-in", "A pot name is mandatory")
     if not source:
@@ -50,5 +32,5 @@ def run(pot: Pot, args: list[str]) -> int:
         return 1
     if pots.is_running(pot.root, name) and not copying.may_touch_running(pot, "on", force=force):
         return 1
-    job = copying.In(pot, name, source, target, verbose=verbose, make_parents=make_parents)
+    job = copying.In(pot, name, source, target, verbose=verbose, make_parents="c" in given)
     return copying.run(pot, name, job)

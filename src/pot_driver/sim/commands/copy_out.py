@@ -12,26 +12,10 @@ from pot_driver.sim.session import Pot
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = source = target = ""
-    verbose = force = False
-    for option, value in pot.options(args, "hvs:d:p:F"):
-        match option:
-            case "h":
-                pot.help("copy-out")
-                return 0
-            case "F":
-                force = True
-            case "v":
-                pot.verbosity += 1
-                verbose = True
-            case "s":
-                source = value
-            case "p":
-                name = value
-            case "d":
-                target = value
-            case _:
-                return pot.usage_error("copy-out")
+    before = pot.verbosity
+    given = dict(pot.options("copy-out", args, "hvs:d:p:F"))
+    name, source, target = (given.get(letter, "") for letter in "psd")
+    verbose, force = pot.verbosity > before, "F" in given
     if not name:
         return pot.usage_error("copy-out", "A pot name is mandatory")
     if not source:

@@ -56,13 +56,8 @@ def run(pot: Pot, args: list[str]) -> int:
 
 def _parse(pot: Pot, args: list[str]) -> _Asked:
     asked = _Asked(pot.config["POT_NETWORK_STACK"])
-    for option, value in pot.options(args, "hvp:t:N:i:l:b:f:P:d:B:S:k"):
+    for option, value in pot.options("create", args, "hvp:t:N:i:l:b:f:P:d:B:S:k"):
         match option:
-            case "h":
-                pot.help("create")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "k":
                 asked.keep = True
             case "p":
@@ -96,8 +91,6 @@ def _parse(pot: Pot, args: list[str]) -> _Asked:
                 asked.dns = clone.dns(pot, value, "create")
             case "f":
                 asked.flavours.append(flavours.checked(pot, value))
-            case _:
-                raise Exit(pot.usage_error("create"))
     return asked
 
 

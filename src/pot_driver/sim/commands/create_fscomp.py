@@ -11,18 +11,8 @@ from pot_driver.sim.shell import Exit
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = ""
-    for option, value in pot.options(args, "hvf:"):
-        match option:
-            case "h":
-                pot.help("create-fscomp")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "f":
-                name = value
-            case _:
-                raise Exit(pot.usage_error("create-fscomp"))
+    given = dict(pot.options("create-fscomp", args, "hvf:"))
+    name = given.get("f", "")
     if not name:
         raise Exit(pot.usage_error("create-fscomp", "fs component name is missing"))
     dataset = f"fscomp/{name}"

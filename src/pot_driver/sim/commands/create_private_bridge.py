@@ -5,6 +5,7 @@ Not here: finding a free one (`network`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from pot_driver.sim import conf, pots
@@ -15,20 +16,9 @@ _FEWEST = 2
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = size = ""
-    for option, value in pot.options(args, "hvB:S:"):
-        match option:
-            case "h":
-                pot.help("create-private-bridge")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "B":
-                name = value
-            case "S":
-                size = value
-            case _:
-                raise Exit(pot.usage_error("create-private-bridge"))
+    given = dict(pot.options("create-private-bridge", args, "hvB:S:"))
+    name = given.get("B", "")
+    size = given.get("S", "")
     problem = ""
     if not name:
         problem = "A bridge name is mandatory (-B option)"
@@ -47,12 +37,13 @@ def run(pot: Pot, args: list[str]) -> int:
 def _create(pot: Pot, name: str, size: str) -> None:
     from pot_driver.sim import network  # noqa: PLC0415 (only once all is in order)
 
-    try:
-        if not natural(size) or int(size) < _FEWEST:
-            raise network.NetworkError("too small")
-        net, gateway = network.allocate_net(pot.root, int(size))
-    except network.NetworkError:
+    found = None
+    if natural(size) and int(size) >= _FEWEST:
+        with contextlib.suppress(network.NetworkError):
+            found = network.allocate_net(pot.root, int(size))
+    if found is None:
         pot.error(f"Not able to get a valid network with size {size}")
-        raise Exit(1) from None
+        raise Exit(1)
+    net, gateway = found
     os.makedirs(pot.root.bridges, exist_ok=True)
     conf.write(f"{pot.root.bridges}/{name}", [f"net={net}", f"gateway={gateway}", f"name={name}"])

@@ -17,13 +17,16 @@ from pot_driver.sim.shell import Exit, complain
 class _Asked:
     """The options."""
 
-    def __init__(self) -> None:
-        self.pot = self.base = self.fscomp = self.bridge = ""
-        self.force = self.recursive = False
+    def __init__(self, given: dict[str, str]) -> None:
+        self.pot, self.base, self.fscomp, self.bridge = (given.get(letter, "") for letter in "pbfB")
+        self.force, self.recursive = "F" in given, "r" in given
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    asked = _parse(pot, args)
+    given = dict(pot.options("destroy", args, "hvrf:p:b:FB:q"))
+    asked = _Asked(given)
+    if "q" in given:
+        pot.verbosity = 0
     objects = [each for each in (asked.pot, asked.base, asked.fscomp, asked.bridge) if each]
     if not objects:
         raise Exit(pot.usage_error("destroy", "-b or -p or -f or -B are missing"))
@@ -41,34 +44,6 @@ def run(pot: Pot, args: list[str]) -> int:
     if os.path.isfile(status.path(pot.root, asked.pot)):
         os.unlink(status.path(pot.root, asked.pot))
     return 0
-
-
-def _parse(pot: Pot, args: list[str]) -> _Asked:
-    asked = _Asked()
-    for option, value in pot.options(args, "hvrf:p:b:FB:q"):
-        match option:
-            case "h":
-                pot.help("destroy")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "q":
-                pot.verbosity = 0
-            case "F":
-                asked.force = True
-            case "r":
-                asked.recursive = True
-            case "p":
-                asked.pot = value
-            case "b":
-                asked.base = value
-            case "f":
-                asked.fscomp = value
-            case "B":
-                asked.bridge = value
-            case _:
-                raise Exit(pot.usage_error("destroy"))
-    return asked
 
 
 def _bridge(pot: Pot, asked: _Asked) -> int:

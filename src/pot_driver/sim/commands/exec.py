@@ -48,14 +48,8 @@ def run(pot: Pot, args: list[str]) -> int:
 
 def _parse(pot: Pot, args: list[str]) -> _Asked:
     asked = _Asked()
-    options = pot.options(args, "hvdtp:e:u:U:")
-    for option, value in options:
+    for option, value in pot.options("exec", args, "hvdtp:e:u:U:"):
         match option:
-            case "h":
-                pot.help("exec")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "d":
                 asked.detached = True
             case "t":
@@ -71,7 +65,5 @@ def _parse(pot: Pot, args: list[str]) -> _Asked:
                 asked.pot_user = value
             case "p":
                 asked.pot = value
-            case _:
-                raise Exit(pot.usage_error("exec"))
-    asked.command = options.rest
+    asked.command = pot.operands
     return asked

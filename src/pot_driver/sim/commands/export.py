@@ -46,13 +46,8 @@ def run(pot: Pot, args: list[str]) -> int:
 
 def _parse(pot: Pot, args: list[str]) -> _Asked:
     asked = _Asked()
-    for option, value in pot.options(args, "hvcp:t:D:l:FAS:"):
+    for option, value in pot.options("export", args, "hvcp:t:D:l:FAS:"):
         match option:
-            case "h":
-                pot.help("export")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "c":
                 asked.check_tag = True
             case "p":
@@ -73,8 +68,6 @@ def _parse(pot: Pot, args: list[str]) -> _Asked:
                 asked.automatic = True
             case "S":
                 asked.key = value
-            case _:
-                raise Exit(pot.usage_error("export"))
     return asked
 
 
@@ -120,12 +113,24 @@ def _export(pot: Pot, asked: _Asked, snapshot: str) -> bool:
     except (images.ImageError, zfs.ZfsError) as error:
         complain(str(error))
         return False
-    if asked.key:
-        from pot_driver.sim import signify  # noqa: PLC0415 (only with a key)
-
-        signify.sign(asked.key, archive + images.HASH, archive + images.SIGNATURE)
+    if asked.key and not _sign(pot, asked.key, archive):
+        return True
     zfs.set_property(pot.root, dataset, ":pot.tag", asked.tag)
     zfs.set_property(pot.root, dataset, ":pot.snap", snapshot)
+    return True
+
+
+def _sign(pot: Pot, key: str, archive: str) -> bool:
+    from pot_driver.sim import signify  # noqa: PLC0415 (only with a key)
+
+    try:
+        signify.sign(key, archive + images.HASH, archive + images.SIGNATURE)
+    except signify.NotVerified as error:
+        complain(f"signify: {error}")
+        pot.error("Export failed")
+        for suffix in ("", images.META, images.HASH):
+            os.unlink(archive + suffix)
+        return False
     return True
 
 

@@ -11,21 +11,14 @@ from pot_driver.sim.session import Pot
 
 def run(pot: Pot, args: list[str]) -> int:
     name, wanted = "", []
-    for option, value in pot.options(args, "hvp:e:"):
+    for option, value in pot.options("export-ports", args, "hvp:e:"):
         match option:
-            case "h":
-                pot.help("export-ports")
-                return 0
-            case "v":
-                pot.verbosity += 1
             case "p":
                 name = value
             case "e":
                 if not ports.valid(value):
                     return pot.usage_error("export-ports", f"{value} is not a valid port number")
                 wanted.append(value)
-            case _:
-                return pot.usage_error("export-ports")
     if not name:
         return pot.usage_error("export-ports", "A pot name is mandatory")
     if not pots.check(pot, name):

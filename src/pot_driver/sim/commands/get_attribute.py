@@ -11,22 +11,10 @@ from pot_driver.sim.shell import Exit
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name, attribute, quiet = "", "", False
-    for option, value in pot.options(args, "hvqp:A:V:"):
-        match option:
-            case "h":
-                pot.help("get-attribute")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "q":
-                quiet = True
-            case "p":
-                name = value
-            case "A":
-                attribute = value
-            case _:
-                raise Exit(pot.usage_error("get-attribute"))
+    given = dict(pot.options("get-attribute", args, "hvqp:A:V:"))
+    quiet = "q" in given
+    name = given.get("p", "")
+    attribute = given.get("A", "")
     if not name:
         raise Exit(pot.usage_error("get-attribute", "A pot name is mandatory"))
     if not attribute:

@@ -11,20 +11,9 @@ from pot_driver.sim.shell import Exit, complain
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name, as_json = "", False
-    for option, value in pot.options(args, "hvp:J"):
-        match option:
-            case "h":
-                pot.help("get-rss")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "p":
-                name = value
-            case "J":
-                as_json = True
-            case _:
-                raise Exit(pot.usage_error("get-rss"))
+    given = dict(pot.options("get-rss", args, "hvp:J"))
+    name = given.get("p", "")
+    as_json = "J" in given
     if not name:
         raise Exit(pot.usage_error("get-rss", "A pot name is mandatory"))
     if not pots.is_running(pot.root, name):

@@ -46,13 +46,8 @@ def run(pot: Pot, args: list[str]) -> int:
 
 def _parse(pot: Pot, args: list[str]) -> _Asked:
     asked = _Asked(pot.config["POT_DEFAULT_SIGNATURE_PUBKEY"])
-    for option, value in pot.options(args, "hvp:t:U:C:"):
+    for option, value in pot.options("import", args, "hvp:t:U:C:"):
         match option:
-            case "h":
-                pot.help("import")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "p":
                 asked.pot = value
             case "t":
@@ -63,8 +58,6 @@ def _parse(pot: Pot, args: list[str]) -> _Asked:
                 asked.url = value
             case "C":
                 asked.pubkey = value
-            case _:
-                raise Exit(pot.usage_error("import"))
     return asked
 
 
@@ -124,7 +117,7 @@ def _signed(pot: Pot, asked: _Asked) -> bool:
 
 
 def _same_hash(pot: Pot, asked: _Asked) -> bool:
-    """cmp's line, on stdout, if not."""
+    """If not, with the line that cmp has for it on stdout."""
     stored = _cached(pot, asked) + images.HASH
     with open(stored, encoding="utf-8", errors="replace") as file:
         expected = file.read()
@@ -161,10 +154,7 @@ def _receive(pot: Pot, asked: _Asked, name: str, origin: str) -> None:
     """Whether zfs could receive it is not looked at; what follows then fails, and says so."""
     dataset = f"jails/{name}"
     try:
-        if faults.on(pot.root, "receive", name):
-            raise images.ImageError("cannot receive: injected failure")
-        if faults.on(pot.root, "disk-full", name):
-            raise images.ImageError("cannot receive: out of space")
+        _refuse(pot, name)
         os.makedirs(pot.root.jail(name), exist_ok=True)
         images.import_archive(_cached(pot, asked), pot.root.jail(name))
     except images.ImageError as error:
@@ -178,6 +168,13 @@ def _receive(pot: Pot, asked: _Asked, name: str, origin: str) -> None:
     if origin:
         zfs.set_property(pot.root, dataset + "/m", "origin", origin)
     _adapt(pot, name)
+
+
+def _refuse(pot: Pot, name: str) -> None:
+    if faults.on(pot.root, "receive", name):
+        raise images.ImageError("cannot receive: injected failure")
+    if faults.on(pot.root, "disk-full", name):
+        raise images.ImageError("cannot receive: out of space")
 
 
 def _adapt(pot: Pot, name: str) -> None:
@@ -200,6 +197,4 @@ def _adapt(pot: Pot, name: str) -> None:
 
 def _set(pot: Pot, name: str, key: str, value: str) -> None:
     """Where the line stands; a key that is not there stays away."""
-    conf.edit(
-        conf.path(pot.root, name), lambda line: f"{key}={value}" if line.startswith(key + "=") else line
-    )
+    conf.edit(conf.path(pot.root, name), lambda line: f"{key}={value}" if line.startswith(key + "=") else line)

@@ -13,43 +13,18 @@ from pot_driver.sim.shell import Exit
 class _Asked:
     """The options."""
 
-    def __init__(self) -> None:
-        self.pot = self.bridge = ""
-        self.quiet = self.running = self.environment = self.snapshots = False
+    def __init__(self, given: dict[str, str]) -> None:
+        self.pot, self.bridge = given.get("p", ""), given.get("B", "")
+        self.quiet, self.running = "q" in given, "r" in given
+        self.environment, self.snapshots = "E" in given, "s" in given
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    asked = _parse(pot, args)
+    asked = _Asked(dict(pot.options("info", args, "hvqp:rB:Es")))
     _demand(pot, asked)
     if asked.pot:
         return _of_pot(pot, asked)
     return _of_bridge(pot, asked)
-
-
-def _parse(pot: Pot, args: list[str]) -> _Asked:
-    asked = _Asked()
-    for option, value in pot.options(args, "hvqp:rB:Es"):
-        match option:
-            case "h":
-                pot.help("info")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "q":
-                asked.quiet = True
-            case "p":
-                asked.pot = value
-            case "B":
-                asked.bridge = value
-            case "r":
-                asked.running = True
-            case "E":
-                asked.environment = True
-            case "s":
-                asked.snapshots = True
-            case _:
-                raise Exit(pot.usage_error("info"))
-    return asked
 
 
 def _demand(pot: Pot, asked: _Asked) -> None:

@@ -8,19 +8,10 @@ from __future__ import annotations
 import os
 
 from pot_driver.sim.session import Pot
-from pot_driver.sim.shell import Exit
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    for option, _ in pot.options(args, "hmsvf:p:"):
-        match option:
-            case "h":
-                pot.help("init")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "?":
-                raise Exit(pot.usage_error("init"))
+    dict(pot.options("init", args, "hmsvf:p:"))
     pot.must_be_root()
     if os.path.isdir(pot.root.fs):
         pot.info(f"{pot.config['POT_ZFS_ROOT']} already present")

@@ -11,18 +11,8 @@ from pot_driver.sim.shell import Exit, write
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = ""
-    for option, value in pot.options(args, "hvp:"):
-        match option:
-            case "h":
-                pot.help("last-run-stats")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "p":
-                name = value
-            case _:
-                raise Exit(pot.usage_error("last-run-stats"))
+    given = dict(pot.options("last-run-stats", args, "hvp:"))
+    name = given.get("p", "")
     if not name:
         raise Exit(pot.usage_error("last-run-stats", "A pot name is mandatory"))
     if not pots.check(pot, name):

@@ -16,17 +16,10 @@ _OBJECTS = {"p": "pots", "b": "bases", "f": "fscomp", "F": "flavour", "B": "brid
 
 def run(pot: Pot, args: list[str]) -> int:
     wanted, quiet = "", False
-    for option, _ in pot.options(args, "hvbfFapqB"):
+    for option, _ in pot.options("list", args, "hvbfFapqB"):
         match option:
-            case "h":
-                pot.help("list")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "q":
                 quiet = True
-            case "?":
-                raise Exit(pot.usage_error("list"))
             case _:
                 if wanted:
                     raise Exit(pot.usage_error("list", "Options -b -p -f -F -B -a are mutually exclusive"))

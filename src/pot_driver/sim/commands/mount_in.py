@@ -17,16 +17,15 @@ _NO_MOUNTPOINT = 253  # of the child in which the mount point is looked for: mkd
 class _Asked:
     """The options."""
 
-    def __init__(self) -> None:
-        self.pot = self.fscomp = self.directory = self.dataset = self.mountpoint = ""
-        self.remount = self.readonly = False
+    def __init__(self, given: dict[str, str]) -> None:
+        self.pot, self.fscomp, self.dataset, self.mountpoint = (given.get(letter, "") for letter in "pfzm")
+        self.directory = given.get("d", "").removesuffix("/")
+        self.remount, self.readonly = "w" in given, "r" in given
 
 
 def run(pot: Pot, args: list[str]) -> int:
     syslog.log(pot.root, "local0.debug", f"mount-in: {' '.join(args)}")
-    asked = _Asked()
-    if (status := _parse(pot, args, asked)) is not None:
-        return status
+    asked = _Asked(dict(pot.options("mount-in", args, "hvf:d:z:p:m:wr")))
     for complete in (_sources_agree, _mountpoint_is_fit, _source_exists):
         if not complete(pot, asked):
             return 1
@@ -41,33 +40,6 @@ def run(pot: Pot, args: list[str]) -> int:
         return 1
     _add(pot, asked, "/" + inside.removeprefix("/"))
     return 0
-
-
-def _parse(pot: Pot, args: list[str], asked: _Asked) -> int | None:
-    for option, value in pot.options(args, "hvf:d:z:p:m:wr"):
-        match option:
-            case "h":
-                pot.help("mount-in")
-                return 0
-            case "v":
-                pot.verbosity += 1
-            case "f":
-                asked.fscomp = value
-            case "d":
-                asked.directory = value.removesuffix("/")
-            case "z":
-                asked.dataset = value
-            case "p":
-                asked.pot = value
-            case "m":
-                asked.mountpoint = value
-            case "w":
-                asked.remount = True
-            case "r":
-                asked.readonly = True
-            case _:
-                return pot.usage_error("mount-in")
-    return None
 
 
 def _sources_agree(pot: Pot, asked: _Asked) -> bool:
@@ -126,7 +98,7 @@ def _source_exists(pot: Pot, asked: _Asked) -> bool:
 
 
 def _directory_is_new(pot: Pot, asked: _Asked) -> bool:
-    """grep for the directory and a blank: true also where a used one, or a mount point with an option, ends like it."""
+    """As grep finds the directory and a blank: also where a used one, or a mount point with an option, ends like it."""
     import re  # noqa: PLC0415
 
     if not asked.directory.startswith("/"):
@@ -151,6 +123,7 @@ def _resolve(pot: Pot, asked: _Asked) -> tuple[str | None, str]:
     if any(line.endswith(absolute) or f"{absolute} " in line for line in lines):
         return None, f"###>  The mount point {asked.mountpoint} is already in use"
     reading, writing = os.pipe()
+    status: int | None
     if pots.is_running(pot.root, asked.pot):
         status = _in_running(pot, asked, writing)
     else:

@@ -1,5 +1,6 @@
-"""`pot mount-out`: unmounts in a running pot; the line of a directory stays in fscomp.conf, since it is stored
-without the path that is looked for.
+"""`pot mount-out`: unmounts in a running pot; a directory's line stays in fscomp.conf.
+
+For it is stored without the path of the pot that is looked for.
 
 Not here: mounting (`mounts`).
 """
@@ -15,20 +16,9 @@ from pot_driver.sim.shell import complain
 
 def run(pot: Pot, args: list[str]) -> int:
     syslog.log(pot.root, "local0.debug", f"mount-out: {' '.join(args)}")
-    name = mountpoint = ""
-    for option, value in pot.options(args, "hvp:m:"):
-        match option:
-            case "h":
-                pot.help("mount-out")
-                return 0
-            case "v":
-                pot.verbosity += 1
-            case "p":
-                name = value
-            case "m":
-                mountpoint = value
-            case _:
-                return pot.usage_error("mount-out")
+    given = dict(pot.options("mount-out", args, "hvp:m:"))
+    name = given.get("p", "")
+    mountpoint = given.get("m", "")
     if not name:
         return pot.usage_error("mount-out", "A pot name is mandatory")
     if not mountpoint:

@@ -59,13 +59,8 @@ def run(pot: Pot, args: list[str]) -> int:
 
 def _parse(pot: Pot, args: list[str]) -> _Asked:
     asked = _Asked(pot.config["POT_DEFAULT_SIGNATURE_PUBKEY"])
-    for option, value in pot.options(args, "hvp:U:t:c:e:a:n:sN:i:B:S:d:C:"):
+    for option, value in pot.options("prepare", args, "hvp:U:t:c:e:a:n:sN:i:B:S:d:C:"):
         match option:
-            case "h":
-                pot.help("prepare")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "p":
                 asked.pot = value
             case "U":
@@ -98,8 +93,6 @@ def _parse(pot: Pot, args: list[str]) -> _Asked:
                 asked.dns = clone.dns(pot, value, "prepare", shown="")
             case "C":
                 asked.pubkey = value
-            case _:
-                raise Exit(pot.usage_error("prepare"))
     return asked
 
 

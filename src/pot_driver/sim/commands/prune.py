@@ -10,29 +10,16 @@ import time
 
 from pot_driver.sim import conf, pots
 from pot_driver.sim.session import Pot
-from pot_driver.sim.shell import Exit
 
 _GRACE_S = 60
 _SECOND_LOOK_S = 2  # pot start needs a moment to write its stats
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    quiet = grace = dry_run = False
-    for option, _ in pot.options(args, "hvqgn"):
-        match option:
-            case "h":
-                pot.help("prune")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "q":
-                quiet = True
-            case "g":
-                grace = True
-            case "n":
-                dry_run = True
-            case _:
-                raise Exit(pot.usage_error("prune"))
+    given = dict(pot.options("prune", args, "hvqgn"))
+    quiet = "q" in given
+    grace = "g" in given
+    dry_run = "n" in given
     pot.must_be_root()
     for name in pots.names(pot.root):
         if _is_due(pot, name, grace=grace):

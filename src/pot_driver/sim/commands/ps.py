@@ -9,22 +9,11 @@ import os
 
 from pot_driver.sim import epair, pots
 from pot_driver.sim.session import Pot
-from pot_driver.sim.shell import Exit
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    quiet = False
-    for option, _ in pot.options(args, "hvq"):
-        match option:
-            case "h":
-                pot.help("ps")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "q":
-                quiet = True
-            case _:
-                raise Exit(pot.usage_error("ps"))
+    given = dict(pot.options("ps", args, "hvq"))
+    quiet = "q" in given
     if not quiet and os.geteuid() != 0:
         pot.info("Need privileges to read internal network status")
     elif not quiet:

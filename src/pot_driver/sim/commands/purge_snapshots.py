@@ -13,21 +13,14 @@ from pot_driver.sim.shell import Exit, complain
 
 def run(pot: Pot, args: list[str]) -> int:
     target, every = ("", ""), False
-    for option, value in pot.options(args, "hvp:f:a"):
+    for option, value in pot.options("purge-snapshots", args, "hvp:f:a"):
         match option:
-            case "h":
-                pot.help("purge-snapshots")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "p" | "f":
                 if target[0]:
                     raise Exit(pot.usage_error("purge-snapshots", "-p|-f are exclusive"))
                 target = ({"p": "jails", "f": "fscomp"}[option], value)
             case "a":
                 every = True
-            case _:
-                raise Exit(pot.usage_error("purge-snapshots"))
     if problem := missing(target):
         return pot.usage_error("purge-snapshots", problem)
     kind, name = target

@@ -13,20 +13,9 @@ from pot_driver.sim.shell import Exit
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = new = ""
-    for option, value in pot.options(args, "hvp:n:"):
-        match option:
-            case "h":
-                pot.help("rename")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "p":
-                name = value
-            case "n":
-                new = value
-            case _:
-                raise Exit(pot.usage_error("rename"))
+    given = dict(pot.options("rename", args, "hvp:n:"))
+    name = given.get("p", "")
+    new = given.get("n", "")
     if not name:
         raise Exit(pot.usage_error("rename", "pot name is missing (-p)"))
     if not new:

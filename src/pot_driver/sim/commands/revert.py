@@ -13,19 +13,12 @@ from pot_driver.sim.shell import Exit
 
 def run(pot: Pot, args: list[str]) -> int:
     target = ("", "")
-    for option, value in pot.options(args, "hvp:f:"):
+    for option, value in pot.options("revert", args, "hvp:f:"):
         match option:
-            case "h":
-                pot.help("revert")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "p" | "f":
                 if target[0]:
                     raise Exit(pot.usage_error("revert", "-p|-f are exclusive"))
                 target = ({"p": "jails", "f": "fscomp"}[option], value)
-            case _:
-                raise Exit(pot.usage_error("revert"))
     if problem := missing(target):
         raise Exit(pot.usage_error("revert", problem))
     kind, name = target

@@ -11,22 +11,8 @@ from pot_driver.sim.shell import complain
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = attribute = given = ""
-    for option, value in pot.options(args, "hvp:A:V:"):
-        match option:
-            case "h":
-                pot.help("set-attribute")
-                return 0
-            case "v":
-                pot.verbosity += 1
-            case "p":
-                name = value
-            case "A":
-                attribute = value
-            case "V":
-                given = value
-            case _:
-                return pot.usage_error("set-attribute")
+    options = dict(pot.options("set-attribute", args, "hvp:A:V:"))
+    name, attribute, given = (options.get(letter, "") for letter in "pAV")
     if not name:
         return pot.usage_error("set-attribute", "A pot name is mandatory")
     if not attribute:
@@ -39,12 +25,12 @@ def run(pot: Pot, args: list[str]) -> int:
         return pot.usage_error("set-attribute", f"{attribute} is not a valid attribute")
     if not pot.is_root():
         return 1
-    if attribute == "no-tmpfs" and not _tmpfs_may_change(pot, name, given):
+    if attribute == "no-tmpfs" and not _tmpfs_may_change(pot, name):
         return 1
     return _set(pot, name, attribute, given)
 
 
-def _tmpfs_may_change(pot: Pot, name: str, given: str) -> bool:
+def _tmpfs_may_change(pot: Pot, name: str) -> bool:
     if conf.get(pot.root, name, "pot.type") != "single":
         pot.error("Attribute no-tmpfs is only usable with single type pot")
         return False

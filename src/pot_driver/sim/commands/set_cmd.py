@@ -10,20 +10,9 @@ from pot_driver.sim.session import Pot
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = command = ""
-    for option, value in pot.options(args, "hvp:c:"):
-        match option:
-            case "h":
-                pot.help("set-cmd")
-                return 0
-            case "v":
-                pot.verbosity += 1
-            case "c":
-                command = value
-            case "p":
-                name = value
-            case _:
-                return pot.usage_error("set-cmd")
+    given = dict(pot.options("set-cmd", args, "hvp:c:"))
+    command = given.get("c", "")
+    name = given.get("p", "")
     if not name:
         return pot.usage_error("set-cmd", "A pot name is mandatory")
     if not command:

@@ -13,13 +13,8 @@ from pot_driver.sim.session import Pot
 
 def run(pot: Pot, args: list[str]) -> int:
     name, lines = "", []
-    for option, value in pot.options(args, "hvp:E:"):
+    for option, value in pot.options("set-env", args, "hvp:E:"):
         match option:
-            case "h":
-                pot.help("set-env")
-                return 0
-            case "v":
-                pot.verbosity += 1
             case "E":
                 if "=" not in value:
                     pot.error(f"{value} not in a valid form")
@@ -27,8 +22,6 @@ def run(pot: Pot, args: list[str]) -> int:
                 lines += quoted(value)
             case "p":
                 name = value
-            case _:
-                return pot.usage_error("set-env")
     if not name:
         return pot.usage_error("set-env", "A pot name is mandatory")
     if not lines:

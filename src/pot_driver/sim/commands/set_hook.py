@@ -15,17 +15,10 @@ _KINDS = dict(zip("sStT", hooks.KINDS, strict=True))
 
 def run(pot: Pot, args: list[str]) -> int:
     name, scripts = "", {}
-    for option, value in pot.options(args, "hvp:s:S:t:T:"):
+    for option, value in pot.options("set-hook", args, "hvp:s:S:t:T:"):
         match option:
-            case "h":
-                pot.help("set-hook")
-                return 0
-            case "v":
-                pot.verbosity += 1
             case "p":
                 name = value
-            case "?":
-                return pot.usage_error("set-hook")
             case _:
                 if os.access(value, os.X_OK):
                     scripts[_KINDS[option]] = value

@@ -30,13 +30,8 @@ def run(pot: Pot, args: list[str]) -> int:
 
 def _run(pot: Pot, args: list[str]) -> int:
     name, hosts = "", []
-    for option, value in pot.options(args, "hvp:H:"):
+    for option, value in pot.options("set-hosts", args, "hvp:H:"):
         match option:
-            case "h":
-                pot.help("set-hosts")
-                return 0
-            case "v":
-                pot.verbosity += 1
             case "H":
                 host, colon, address = value.partition(":")
                 if not colon:
@@ -49,8 +44,6 @@ def _run(pot: Pot, args: list[str]) -> int:
                 hosts.append(f"{address} {host}")
             case "p":
                 name = value
-            case _:
-                return pot.usage_error("set-hosts")
     if not name:
         return pot.usage_error("set-hosts", "A pot name is mandatory")
     if not pots.check(pot, name):

@@ -12,13 +12,8 @@ from pot_driver.sim.shell import natural
 
 def run(pot: Pot, args: list[str]) -> int:
     name = cpus = memory = ""
-    for option, value in pot.options(args, "hvp:C:M:"):
+    for option, value in pot.options("set-rss", args, "hvp:C:M:"):
         match option:
-            case "h":
-                pot.help("set-rss")
-                return 0
-            case "v":
-                pot.verbosity += 1
             case "p":
                 name = value
             case "C":
@@ -28,8 +23,6 @@ def run(pot: Pot, args: list[str]) -> int:
                 if problem:
                     return pot.usage_error("set-rss", problem)
                 memory = value
-            case _:
-                return pot.usage_error("set-rss")
     if not name:
         return pot.usage_error("set-rss", "A pot name is mandatory")
     if not pots.check(pot, name):

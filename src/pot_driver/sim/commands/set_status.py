@@ -11,13 +11,8 @@ from pot_driver.sim.session import Pot
 
 def run(pot: Pot, args: list[str]) -> int:
     name = interfaces = state = ""
-    for option, value in pot.options(args, "hvp:i:s:"):
+    for option, value in pot.options("set-status", args, "hvp:i:s:"):
         match option:
-            case "h":
-                pot.help("set-status")
-                return 0
-            case "v":
-                pot.verbosity += 1
             case "p":
                 name = value
             case "i":
@@ -27,8 +22,6 @@ def run(pot: Pot, args: list[str]) -> int:
                     state = value
                 else:
                     pot.error(f"{value} is not a valid status")
-            case _:
-                return pot.usage_error("set-status")
     if not name:
         return pot.usage_error("set-status", "A pot name is mandatory")
     if not pots.check(pot, name):

@@ -13,24 +13,11 @@ from pot_driver.sim.shell import Exit
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name, every, running, quiet = "", False, False, False
-    for option, value in pot.options(args, "hvp:arq"):
-        match option:
-            case "h":
-                pot.help("show")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "p":
-                name = value
-            case "r":
-                running = True
-            case "a":
-                every = True
-            case "q":
-                quiet = True
-            case _:
-                raise Exit(pot.usage_error("show"))
+    given = dict(pot.options("show", args, "hvp:arq"))
+    name = given.get("p", "")
+    running = "r" in given
+    every = "a" in given
+    quiet = "q" in given
     if (bool(name), every, running).count(True) > 1:
         raise Exit(pot.usage_error("show", "-p -r -a are mutually exclusive"))
     if name:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 # killall -l on FreeBSD
 NAMES = (
-    "HUP INT QUIT ILL TRAP ABRT EMT FPE KILL BUS SEGV SYS PIPE ALRM TERM URG STOP TSTP CONT CHLD TTIN TTOU IO "
-    "XCPU XFSZ VTALRM PROF WINCH INFO USR1 USR2"
-).split()
+    *("HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "EMT", "FPE", "KILL", "BUS", "SEGV", "SYS", "PIPE", "ALRM", "TERM"),
+    *("URG", "STOP", "TSTP", "CONT", "CHLD", "TTIN", "TTOU", "IO", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "INFO"),
+    *("USR1", "USR2"),
+)
 
 # What Linux has no signal for: the nearest by what it does to a process that does not expect it.
 _NEAREST = {"EMT": signals.SIGTRAP, "INFO": signals.SIGWINCH}
@@ -61,16 +62,11 @@ def run(pot: Pot, args: list[str]) -> int:
 
 def _parse(pot: Pot, args: list[str]) -> _Asked:
     asked = _Asked()
-    for option, value in pot.options(args, "hvflCs:P:m:p:"):
+    for option, value in pot.options("signal", args, "hvflCs:P:m:p:"):
         match option:
-            case "h":
-                pot.help("signal")
-                raise Exit(0)
             case "l":
                 pot.echo(" ".join(NAMES))
                 raise Exit(0)
-            case "v":
-                pot.verbosity += 1
             case "f":
                 asked.force = True
             case "C":
@@ -83,8 +79,6 @@ def _parse(pot: Pot, args: list[str]) -> _Asked:
                 asked.pattern = value
             case "p":
                 asked.pot = value
-            case _:
-                raise Exit(pot.usage_error("signal"))
     return asked
 
 
@@ -128,7 +122,7 @@ def _to_main(pot: Pot, asked: _Asked) -> int:
 
 
 def _pkill(pot: Pot, asked: _Asked, wanted: Callable[[int], bool]) -> int:
-    """pkill -j, or pgrep -j: the status says whether anything matched."""
+    """As pkill -j, or pgrep -j: the status says whether anything matched."""
     if not pots.is_running(pot.root, asked.pot):
         complain(f"{'pgrep' if asked.dry_run else 'pkill'}: Invalid jail ID or name `{asked.pot}'")
         return _USAGE

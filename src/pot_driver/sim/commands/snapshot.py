@@ -14,21 +14,14 @@ from pot_driver.sim.shell import complain
 
 def run(pot: Pot, args: list[str]) -> int:
     target, replace = ("", ""), False
-    for option, value in pot.options(args, "hvp:f:r"):
+    for option, value in pot.options("snapshot", args, "hvp:f:r"):
         match option:
-            case "h":
-                pot.help("snapshot")
-                return 0
-            case "v":
-                pot.verbosity += 1
             case "r":
                 replace = True
             case "p" | "f":
                 if target[0]:
                     return pot.usage_error("snapshot", "-p|-f are exclusive")
                 target = ({"p": "jails", "f": "fscomp"}[option], value)
-            case _:
-                return pot.usage_error("snapshot")
     if problem := missing(target):
         return pot.usage_error("snapshot", problem)
     if not _is_there(pot, *target):

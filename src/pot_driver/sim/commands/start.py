@@ -11,26 +11,14 @@ import time
 
 from pot_driver.sim import conf, etcfiles, launch, mounts, pots, status, zfs
 from pot_driver.sim.session import Pot
-from pot_driver.sim.shell import Exit, unquoted
+from pot_driver.sim.shell import unquoted
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name, snapshot = "", False
-    options = pot.options(args, "hvsSp:")
-    for option, value in options:
-        match option:
-            case "h":
-                pot.help("start")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "s" | "S":
-                snapshot = True
-            case "p":
-                name = value
-            case _:
-                raise Exit(pot.usage_error("start"))
-    name = name or unquoted(options.rest[0] if options.rest else "")
+    given = dict(pot.options("start", args, "hvsSp:"))
+    snapshot = bool(given.keys() & {"s", "S"})
+    name = given.get("p", "")
+    name = name or unquoted(pot.operands[0] if pot.operands else "")
     if not name:
         return pot.usage_error("start", "A pot name is mandatory")
     as_shell()
@@ -84,13 +72,12 @@ def _may_start(pot: Pot, name: str) -> bool:
         pot.info("Found old cpuset rss limitation - it will be ignored")
         pot.info(f"Please run pot update-config -p {name} to clean up the configuration")
     if kind == "private-bridge" and stack == "ipv6":
-        pot.error(
-            "The framework is configured to run ipv6 only and private-bridge are supported only on ipv4 - abort"
-        )
+        pot.error("The framework is configured to run ipv6 only and private-bridge are supported only on ipv4 - abort")
         return False
     if kind == "private-bridge" and stack == "dual":
         pot.info(
-            "The framework is configured to run dual stack, but private-bridge are supported only on ipv4 - ipv6 ignored"
+            "The framework is configured to run dual stack, "
+            "but private-bridge are supported only on ipv4 - ipv6 ignored"
         )
     if not pot.is_root():
         return False

@@ -17,25 +17,11 @@ _NOTICE_STEPS = 15
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = interfaces = ""
-    from_start = False
-    options = pot.options(args, "hvp:i:s")
-    for option, value in options:
-        match option:
-            case "h":
-                pot.help("stop")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "p":
-                name = value
-            case "i":
-                interfaces = value
-            case "s":
-                from_start = True
-            case _:
-                raise Exit(pot.usage_error("stop"))
-    name = name or unquoted(options.rest[0] if options.rest else "")
+    given = dict(pot.options("stop", args, "hvp:i:s"))
+    name = given.get("p", "")
+    interfaces = given.get("i", "")
+    from_start = "s" in given
+    name = name or unquoted(pot.operands[0] if pot.operands else "")
     if not name:
         raise Exit(pot.usage_error("stop", "A pot name is mandatory"))
     if not pots.exists(pot.root, name):
@@ -99,7 +85,7 @@ def _end_jail(pot: Pot, name: str) -> None:
 
 
 def _let_start_notice(pot: Pot, name: str) -> None:
-    """pot needs far longer for its clean-up than a waiting `pot start` to see that its command has ended.
+    """The real pot needs far longer for its clean-up than a waiting `pot start` to see that its command has ended.
 
     So that start, as a rule, finds the state `stopping`, and leaves with 0; and finds it here, too.
     """

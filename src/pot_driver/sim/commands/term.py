@@ -11,22 +11,10 @@ from pot_driver.sim.shell import Exit, unquoted
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name, force = "", False
-    options = pot.options(args, "hvfp:")
-    for option, value in options:
-        match option:
-            case "h":
-                pot.help("term")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "f":
-                force = True
-            case "p":
-                name = value
-            case _:
-                break
-    name = name or unquoted(options.rest[0] if options.rest else "")
+    given = dict(pot.options("term", args, "hvfp:", lenient=True))
+    force = "f" in given
+    name = given.get("p", "")
+    name = name or unquoted(pot.operands[0] if pot.operands else "")
     if not name:
         raise Exit(pot.usage_error("term", "A pot name is mandatory"))
     if not pots.is_running(pot.root, name):

@@ -11,16 +11,8 @@ from pot_driver.sim.shell import Exit, complain
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name = ""
-    for option, value in pot.options(args, "hp:"):
-        match option:
-            case "h":
-                pot.help("top")
-                raise Exit(0)
-            case "p":
-                name = value
-            case _:
-                raise Exit(pot.usage_error("top"))
+    given = dict(pot.options("top", args, "hp:"))
+    name = given.get("p", "")
     problem = ""
     if not name:
         problem = "A pot name is mandatory"

@@ -11,20 +11,9 @@ from pot_driver.sim.shell import Exit
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    name, every = "", False
-    for option, value in pot.options(args, "hvp:a"):
-        match option:
-            case "h":
-                pot.help("update-config")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "p":
-                name = value
-            case "a":
-                every = True
-            case _:
-                raise Exit(pot.usage_error("update-config"))
+    given = dict(pot.options("update-config", args, "hvp:a"))
+    name = given.get("p", "")
+    every = "a" in given
     if not name and not every:
         raise Exit(pot.usage_error("update-config", "A pot name is mandatory"))
     pot.must_be_root()

@@ -11,18 +11,8 @@ from pot_driver.sim.shell import Exit, complain
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    bridge = ""
-    for option, value in pot.options(args, "hvB:"):
-        match option:
-            case "h":
-                pot.help("vnet-start")
-                raise Exit(0)
-            case "v":
-                pot.verbosity += 1
-            case "B":
-                bridge = value
-            case _:
-                break
+    given = dict(pot.options("vnet-start", args, "hvB:", lenient=True))
+    bridge = given.get("B", "")
     if not pot.config["POT_NETWORK"] or not pot.config["POT_GATEWAY"]:
         pot.error("No network or gateway defined")
         raise Exit(1)
