@@ -154,6 +154,17 @@ def test_an_image_without_snapshots_cannot_be_prepared_and_says_0(sim: Simulator
     assert sim.pot("clone", "-F", "-P", "web_1_0", "-p", "auto").lines[0].startswith("===>  zroot/pot/jails/web_1_0/m")
 
 
+def test_a_directory_that_covers_the_root_lets_no_jail_be(sim: Simulator) -> None:
+    """mount-in takes any spelling of the root but the shortest; what it leads to is seen at start."""
+    name = sim.prepare("p", "true")
+    assert sim.pot("mount-in", "-p", name, "-d", str(sim.host), "-m", "//").status == 0
+
+    assert (Path(sim.root.conf(name)) / "fscomp.conf").read_text() == f"{sim.host} /\n"
+    ended = sim.pot("start", name)
+    assert ended.status == 125
+    assert "mount.devfs" in ended.err
+
+
 def test_rename_moves_a_stopped_pot(sim: Simulator) -> None:
     name = sim.prepare("p", "true")
     sim.prepare("q")

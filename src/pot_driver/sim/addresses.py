@@ -90,7 +90,7 @@ def _bridge(pot: Pot, wanted: str) -> str:
     from pot_driver.sim import network  # noqa: PLC0415 (only for bridges)
 
     if wanted in ("", "auto"):
-        return network.allocate_ip(pot.root)
+        return _next(pot)
     if not network.validate_ip(pot.root, wanted):
         raise NotValid(f"The {wanted} IP is not valid - run potnet validate -H {wanted} for more information")
     return wanted
@@ -106,13 +106,24 @@ def _private(pot: Pot, wanted: str, bridge: str, stack: str) -> str:
     if bridge not in pots.bridges(pot.root):
         raise NotValid(" ".join(("", f"bridge {bridge} not found")), _unknown(bridge))
     if wanted in ("", "auto"):
-        return network.allocate_ip(pot.root, bridge)
+        return _next(pot, bridge)
     if not network.validate_ip(pot.root, wanted, bridge):
         raise NotValid(
             f"The {wanted} IP is not valid for bridge {bridge} - "
             f"run potnet validate -H {wanted} -b {bridge} for more information"
         )
     return wanted
+
+
+def _next(pot: Pot, bridge: str | None = None) -> str:
+    """What `potnet next` prints; nothing, where it finds none."""
+    from pot_driver.sim import network  # noqa: PLC0415 (only for bridges)
+
+    try:
+        return network.allocate_ip(pot.root, bridge)
+    except network.NetworkError as error:
+        complain(f"potnet: {error}")
+        return ""
 
 
 def _unknown(bridge: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import conf
+from pot_driver.sim import conf, faults
 from pot_driver.sim.shell import complain
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ def write_resolv(pot: Pot, name: str) -> bool:
     target = pot.root.m(name) + "/etc/resolv.conf"
     setting = conf.get(pot.root, name, "pot.dns") or "inherit"
     if setting == "inherit":
-        if not os.access("/etc/resolv.conf", os.R_OK):
+        if faults.on(pot.root, "resolv") or not os.access("/etc/resolv.conf", os.R_OK):
             pot.error("No resolv.conf found in /etc")
             return False
         _copy(pot, "/etc/resolv.conf", target)

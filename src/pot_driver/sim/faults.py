@@ -14,6 +14,7 @@ One per line in `ROOT/etc/faults`, or separated by `;` in the variable POT_SIM_F
     clone-slow SECONDS      copying takes that long
     destroy                 `zfs destroy` refuses
     mount                   mounting a host directory fails
+    resolv                  the host has no /etc/resolv.conf
     jail                    jail(8) refuses to create the jail
     epair                   no network interface for the pot
     pfctl                   pf rejects the redirection of exported ports
@@ -36,7 +37,7 @@ VARIABLE = "POT_SIM_FAULTS"
 
 NAMES = (
     *("slow", "hang", "fetch", "fetch-slow", "corrupt", "disk-full", "receive", "clone", "clone-slow", "destroy"),
-    *("mount", "jail", "epair", "pfctl", "racct", "clockrate", "usage"),
+    *("mount", "resolv", "jail", "epair", "pfctl", "racct", "clockrate", "usage"),
 )
 
 

@@ -5,6 +5,7 @@ Not here: what is checked before (`commands/start`), the jail (`jail`), the netw
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,8 +67,7 @@ def launch(pot: Pot, name: str) -> int:
     pot.info(f"Starting the pot {name}")
     pot.debug(f"Pot {name} jail params are: {' '.join(params)}")
     _create_jail(pot, name, params, uplinks, persistent=persistent)
-    if pots.exists(pot.root, name) and conf.get(pot.root, name, "pot.attr.prunable") == "YES":
-        conf.replace(pot.root, name, "pot.attr.to-be-pruned", ["YES"])
+    _mark_prunable(pot, name)
     _limit(pot, name)
     app = _run(pot, name, command)
     hooks.run(pot, name, "poststart", "post-start")
@@ -102,6 +102,10 @@ def _create_jail(pot: Pot, name: str, params: list[str], uplinks: uplink.Uplinks
     if faults.on(pot.root, "jail", name):
         complain("jail: jail_set: Invalid argument")
         return
+    if any(entry.target == pot.root.m(name) for entry in mounts.entries(pot, name)):
+        # A directory of the host covers the pot's root, and has no place for devfs.
+        complain(f"jail: {name}: mount.devfs: {pot.root.m(name)}/dev: No such file or directory")
+        return
     memory, cpus = attributes.limits(pot, name)
     spec = jail.JailSpec(
         name=name,
@@ -118,6 +122,12 @@ def _create_jail(pot: Pot, name: str, params: list[str], uplinks: uplink.Uplinks
         jail.create(pot.root, spec)
     except jail.JailError as error:
         complain(str(error))
+
+
+def _mark_prunable(pot: Pot, name: str) -> None:
+    if conf.get(pot.root, name, "pot.attr.prunable") == "YES":
+        with contextlib.suppress(FileNotFoundError):  # destroyed meanwhile
+            conf.replace(pot.root, name, "pot.attr.to-be-pruned", ["YES"])
 
 
 def _limit(pot: Pot, name: str) -> None:

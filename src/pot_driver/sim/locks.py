@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from pot_driver.sim.shell import Exit, complain, end
+from pot_driver.sim.shell import complain, end, guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,18 +55,9 @@ def _lockf(pot: Pot, verb: str, args: Sequence[str]) -> int:
     if inner == 0:
         os.close(lock)  # the lock is lockf's alone
         _name("pot")
-        end(_inner(pot, verb, args))
+        end(guarded(lambda: pot.command(verb, *args)))
     _, status = os.waitpid(inner, 0)
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else _EX_SOFTWARE
-
-
-def _inner(pot: Pot, verb: str, args: Sequence[str]) -> int:
-    try:
-        return pot.command(verb, *args)
-    except Exit as ended:
-        return ended.status
-    except BrokenPipeError:
-        return 141
 
 
 def _status(pid: int) -> int:
@@ -97,5 +88,6 @@ def of_pot(root: Root, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        os.unlink(path)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
         os.close(lock)

@@ -9,7 +9,7 @@ import sys
 
 from pot_driver.sim import root as roots
 from pot_driver.sim import session
-from pot_driver.sim.shell import Exit, end
+from pot_driver.sim.shell import end, guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,15 +26,7 @@ COMMANDS = (
 
 
 def main() -> NoReturn:
-    try:
-        status = _run(sys.argv[1:])
-    except Exit as ended:
-        status = ended.status
-    except KeyboardInterrupt:
-        status = 130
-    except BrokenPipeError:
-        status = 141
-    end(status)
+    end(guarded(lambda: _run(sys.argv[1:])))
 
 
 def _run(args: list[str]) -> int:

@@ -11,7 +11,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import NoReturn
 
 
@@ -21,6 +21,10 @@ class Exit(Exception):  # noqa: N818 (pot's `exit`: it ends the whole process, h
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
+
+
+class ToolFailed(Exception):  # noqa: N818 (nothing of pot's own fails here)
+    """A tool that pot calls has failed, with words for stderr, where pot has no answer of its own to that."""
 
 
 class Options:
@@ -86,6 +90,23 @@ def unquoted(word: str) -> str:
 
         words = [match for each in words for match in (sorted(glob.glob(each)) or [each])]
     return " ".join(words)
+
+
+def guarded(run: Callable[[], int]) -> int:
+    """The exit status of a pot, however it ends."""
+    try:
+        return run()
+    except Exit as ended:
+        return ended.status
+    except ToolFailed as failure:
+        complain(str(failure))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+    except OSError as error:
+        complain(f"{error.filename or 'pot'}: {error.strerror}")
+    return 1
 
 
 def natural(text: str) -> bool:

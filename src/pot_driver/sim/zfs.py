@@ -12,6 +12,7 @@ import os
 import time
 
 from pot_driver.sim import faults
+from pot_driver.sim.shell import ToolFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ PREFIX = "@"  # a snapshot's directory in the dataset's own
 CHILD = "m"  # the only child a dataset of a pot has
 
 
-class ZfsError(Exception):
+class ZfsError(ToolFailed):
     """What zfs says on stderr."""
 
 
@@ -140,7 +141,14 @@ def clones(root: Root, dataset: str, tag: str = "") -> list[str]:
         for each in _all(root)
         if (origin := get_property(root, each, "origin")) and (origin in origins if tag else origin.startswith(origins))
     ]
-    return sorted(matches, key=lambda each: os.stat(_meta(root, each) + "/origin").st_mtime_ns)
+    return sorted(matches, key=lambda each: _made(root, each))
+
+
+def _made(root: Root, dataset: str) -> int:
+    try:
+        return os.stat(_meta(root, dataset) + "/origin").st_mtime_ns
+    except FileNotFoundError:  # destroyed meanwhile
+        return 0
 
 
 def get_property(root: Root, dataset: str, name: str) -> str:
