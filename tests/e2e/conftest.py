@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from pot_driver.operator.hclog import LogLine
+    from pot_driver.operator.host import Plugin
 
 PLUGIN = (str(Path(sys.executable).parent / "nomad-pot-driver"),)
 
@@ -38,6 +39,7 @@ class Watcher:
     log: list[LogLine] = field(default_factory=list)
     events: list[driver_pb2.DriverTaskEvent] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
+    plugins: list[int] = field(default_factory=list)
     lost: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -47,6 +49,9 @@ class Watcher:
     def task_event(self, event: driver_pb2.DriverTaskEvent) -> None:
         self.events.append(event)
         self.changed.set()
+
+    def plugin_launched(self, plugin: Plugin) -> None:
+        self.plugins.append(plugin.pid)
 
     def plugin_lost(self) -> None:
         self.lost += 1

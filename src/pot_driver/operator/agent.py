@@ -50,6 +50,9 @@ class Watcher(Protocol):
     def task_event(self, event: driver_pb2.DriverTaskEvent) -> None:
         """The driver says something about a task."""
 
+    def plugin_launched(self, plugin: Plugin) -> None:
+        """There is a plugin."""
+
     def plugin_lost(self) -> None:
         """The plugin has died."""
 
@@ -90,6 +93,7 @@ class Agent:
     async def launch(self) -> base_pb2.PluginInfoResponse:
         """Handshake, and what the plugin says it is."""
         self.plugin = await Plugin.launch(self._argv, log=self._watcher.plugin_log)
+        self._watcher.plugin_launched(self.plugin)
         return await self.plugin.base.PluginInfo(base_pb2.PluginInfoRequest())
 
     async def configure(self) -> None:

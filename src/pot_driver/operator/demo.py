@@ -51,8 +51,7 @@ async def show(path: Path, console: Console) -> int:
         job = jobfile.read(path, {"images": url, "port": str(free_port())})
         console.note(f"an image {IMAGE}_{TAG} with a web server inside, made from {source}, is served at {url}")
         allocation = Allocation.place(job, job.groups[0], house.allocs)
-        async with Session.open(pot, console) as session:
-            house.remember(session.agent.plugin)
+        async with Session.open(pot, console, on_launch=house.remember) as session:
             allocation.create()
             await _Show(house, session, allocation, job.groups[0].tasks[0]).all()
     console.title("That was all of it, and nothing is left.")
@@ -146,7 +145,6 @@ class _Show:
             await agent.plugin.crash()
             async with asyncio.timeout(PATIENCE_S):
                 await self.session.recovered.wait()
-            self.house.remember(agent.plugin)
             after = await self._who(run)
             if (after["pid"], after["started"]) != (before["pid"], before["started"]):
                 raise Disappointed(f"the app was touched: before {before}, after {after}")

@@ -19,9 +19,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import grpc.aio
-
-from pot_driver.errors import ConfigError
 from pot_driver.operator import ports
 from pot_driver.operator.host import Handshake, Plugin, Reattach
 from pot_driver.operator.installation import NoPot, pot_sim
@@ -30,7 +27,6 @@ from pot_driver.operator.job import PortAsk
 if TYPE_CHECKING:
     from types import TracebackType
 
-PORT = 12000  # as the job file has it, unless someone else has it
 _COMMAND_S = 60.0
 
 
@@ -60,9 +56,9 @@ class House:
         if self._server:
             self._server.shutdown()
             self._server.server_close()
-        _forget_pots(self.sim)
-        shutil.rmtree(self.root, ignore_errors=True)
-        os.close(self._lock or 0)
+        _empty(self.root)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def serve(self, directory: Path) -> str:
         """A plain HTTP file server; its URL."""
@@ -72,7 +68,8 @@ class House:
 
     def remember(self, plugin: Plugin) -> None:
         """So that a later run can end the plugin if this one is killed."""
-        (self.root / "plugin").write_text(json.dumps(asdict(plugin.reattach_config)))
+        with (self.root / "plugins").open("a") as file:
+            file.write(json.dumps(asdict(plugin.reattach_config)) + "\n")
 
     def leftovers(self, pot_name: str) -> list[str]:
         """What there still is of a pot that should be gone."""
@@ -88,11 +85,8 @@ class House:
 
 
 def free_port() -> int:
-    """The job file's own port, or any other that is free."""
-    for wanted in (PORT, 0):
-        with suppress(ConfigError):
-            return ports.allocate([PortAsk(label="http", static=wanted)], "")[0].value
-    raise RuntimeError("no free port")
+    """Not the job file's own port: another demo may be about to take it."""
+    return ports.allocate([PortAsk(label="http")], "")[0].value
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -104,18 +98,32 @@ async def _sweep(root: Path) -> None:
     lock = _locked(root)
     if lock is None:
         return  # that demo is running
-    with suppress(OSError, ValueError, TimeoutError, grpc.aio.AioRpcError):
-        kept = json.loads((root / "plugin").read_text())
-        plugin = await Plugin.reattach(Reattach(pid=kept["pid"], handshake=Handshake(**kept["handshake"])))
-        await plugin.kill()
-    _forget_pots(root / "sim")
-    shutil.rmtree(root, ignore_errors=True)
+    for plugin in _plugins(root):
+        with suppress(TimeoutError):
+            await (await Plugin.reattach(plugin)).kill()
+    _empty(root)
     os.close(lock)
 
 
-def _forget_pots(sim: Path) -> None:
+def _plugins(root: Path) -> list[Reattach]:
+    try:
+        lines = (root / "plugins").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    kept = (json.loads(line) for line in lines)
+    return [Reattach(pid=one["pid"], handshake=Handshake(**one["handshake"])) for one in kept]
+
+
+def _empty(root: Path) -> None:
+    """Pots, then the sockets that killed plugins could not take with them, then all files."""
     with suppress(NoPot):
-        pot_sim(sim, "reset")
+        pot_sim(root / "sim", "reset")
+    for plugin in _plugins(root):
+        socket = Path(plugin.handshake.address)
+        with suppress(OSError):
+            socket.unlink(missing_ok=True)
+            socket.parent.rmdir()
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def _run(*argv: str | Path) -> subprocess.CompletedProcess[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pot_driver.operator.console import Console
     from pot_driver.operator.hclog import LogLine
+    from pot_driver.operator.host import Plugin
     from pot_driver.operator.installation import Installation
     from pot_driver.operator.job import Job, Task
 
@@ -36,7 +37,13 @@ Health = driver_pb2.FingerprintResponse.HealthState
 class Session:
     """A plugin, configured for one pot installation, and a console that tells of it."""
 
-    def __init__(self, pot: Installation, console: Console, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        pot: Installation,
+        console: Console,
+        group: asyncio.TaskGroup,
+        on_launch: Callable[[Plugin], None],
+    ) -> None:
         self.pot = pot
         self.console = console
         self.group = group
@@ -44,13 +51,21 @@ class Session:
         self.events: list[driver_pb2.DriverTaskEvent] = []
         self.changed = asyncio.Condition()
         self.recovered = asyncio.Event()
+        self.plugin_launched = on_launch
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, pot: Installation, console: Console, *, healthy: bool = True) -> AsyncIterator[Session]:
+    async def open(
+        cls,
+        pot: Installation,
+        console: Console,
+        *,
+        healthy: bool = True,
+        on_launch: Callable[[Plugin], None] = lambda _: None,
+    ) -> AsyncIterator[Session]:
         """Launch the plugin and see that the driver is healthy, or at least answers."""
         async with asyncio.TaskGroup() as group:
-            session = cls(pot, console, group)
+            session = cls(pot, console, group, on_launch)
             with console.step("handshake", "launching nomad-pot-driver") as step:
                 info = await session.agent.launch()
                 step.result = f"{info.name} {info.plugin_version}, pid {session.agent.plugin.pid}"
