@@ -117,14 +117,18 @@ class _First:
     def __init__(self, spec: dict[str, Any], switched: int | None) -> None:
         self._words, words = os.pipe()
         going, self._go = os.pipe()
-        own = os.open("/proc/self/ns/pid", os.O_RDONLY)
-        linux.unshare(linux.NEWPID)
-        self.pid = os.fork()
-        if self.pid == 0:
+        told, telling = os.pipe()
+        middle = os.fork()
+        if middle == 0:
+            _be_born(telling)
             _be_first(spec, words, going, switched)
-        linux.setns(own, linux.NEWPID)
-        for fd in (own, words, going):
+        os.waitpid(middle, 0)
+        for fd in (words, going, telling):
             os.close(fd)
+        self.pid = int(os.read(told, 16) or 0)
+        os.close(told)
+        if not self.pid:
+            raise JailFailed("jail: this machine grants no new namespaces")
 
     def await_word(self) -> None:
         word = os.read(self._words, 4096).decode()
@@ -137,6 +141,18 @@ class _First:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+
+
+def _be_born(telling: int) -> None:
+    """Go on as the first process of a new pid namespace, a child of the one that forked this and is told its pid."""
+    try:
+        linux.unshare(linux.NEWPID)
+        pid = linux.fork_sibling()
+    except OSError:
+        os._exit(1)
+    if pid:
+        os.write(telling, str(pid).encode())
+        os._exit(0)
 
 
 def _be_first(spec: dict[str, Any], words: int, going: int, switched: int | None) -> None:

@@ -1,6 +1,6 @@
 """The kernel calls that Python 3.11 has no names for: namespaces, mounts, capabilities.
 
-Each function is one call and raises OSError as the functions of `os` do. Linux 5.8 or newer.
+Each function is one call and raises OSError as the functions of `os` do. Linux 5.12 or newer.
 
 Not here: what a jail is made of (see `rootfs`, `jailer`).
 """
@@ -34,10 +34,11 @@ _OPEN_TREE_CLONE = 0x1
 _OPEN_TREE_CLOEXEC = 0o2000000
 _MOVE_MOUNT_F_EMPTY_PATH = 0x4
 _MOUNT_ATTR_RDONLY = 0x1
+_CLONE_PARENT = 0x8000
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
+_SYS_CLONE3 = 435
 _SYS_MOUNT_SETATTR = 442
-_PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_CAPBSET_DROP = 24
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -59,6 +60,16 @@ def unshare(flags: int) -> None:
 def setns(fd: int, flags: int) -> None:
     """`fd` is a pidfd with any set of namespaces in `flags`, or one namespace file."""
     _check(_libc.setns(fd, flags))
+
+
+def fork_sibling() -> int:
+    """Fork, the new process being a child of this one's parent, and born into namespaces that only children enter.
+
+    So a process that must not change its own namespaces for good can still have a child in others: a fork of it
+    does, has a sibling, and ends.
+    """
+    arguments = (ctypes.c_uint64 * 8)(_CLONE_PARENT, 0, 0, 0, 0, 0, 0, 0)
+    return _check(_libc.syscall(_SYS_CLONE3, ctypes.byref(arguments), ctypes.c_size_t(ctypes.sizeof(arguments))))
 
 
 def mount(source: str, target: str, kind: str | None, flags: int = 0, data: str | None = None) -> None:
@@ -102,7 +113,7 @@ def move_mount(tree: int, target: str) -> None:
 
 
 def set_readonly(tree: int) -> None:
-    """Make a detached mount and all mounts below it read-only. Linux 5.12 or newer."""
+    """Make a detached mount and all mounts below it read-only."""
     attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)
     _check(
         _libc.syscall(
@@ -114,11 +125,6 @@ def set_readonly(tree: int) -> None:
             ctypes.c_size_t(ctypes.sizeof(attributes)),
         )
     )
-
-
-def die_with_parent() -> None:
-    """SIGKILL for this process as soon as its parent ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, 9)
 
 
 def close_all_but(*kept: int) -> None:

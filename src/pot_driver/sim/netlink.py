@@ -1,6 +1,6 @@
 """A few words of rtnetlink: bridges, pairs of interfaces, addresses.
 
-They act in the network namespace of the calling thread.
+They act in the network namespace of the calling process.
 
 Not here: which bridge and which address (see `switch`, `network`).
 """
@@ -11,12 +11,6 @@ import contextlib
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING
-
-from pot_driver.sim import linux
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _NEWLINK, _NEWADDR = 16, 20
 _REQUEST, _ACK, _EXCL, _CREATE = 0x1, 0x4, 0x200, 0x400
@@ -26,20 +20,6 @@ _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFA_F_NODAD = 0x02
-
-
-@contextlib.contextmanager
-def inside(namespace: int) -> Iterator[None]:
-    """Be in another network namespace, with this thread, for a while."""
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        linux.setns(namespace, linux.NEWNET)
-        try:
-            yield
-        finally:
-            linux.setns(own, linux.NEWNET)
-    finally:
-        os.close(own)
 
 
 def create_bridge(name: str) -> None:

@@ -14,6 +14,10 @@ from typing import NamedTuple
 
 from pot_driver.sim import linux, netlink, registry
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Wiring(NamedTuple):
     """How a pot is joined to the network."""
@@ -46,31 +50,70 @@ def _open(record: registry.Record) -> int | None:
 
 
 def _make() -> int:
-    own = os.open("/proc/self/ns/net", os.O_RDONLY)
-    linux.unshare(linux.NEWNET)
-    made = os.open("/proc/self/ns/net", os.O_RDONLY)
-    netlink.up("lo")
-    linux.setns(own, linux.NEWNET)
-    os.close(own)
-    return made
+    """The namespace of a child which then ends: a process in a user namespace cannot come back from one itself."""
+    made, making = os.pipe()
+    opened, opening = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(opening)
+            linux.unshare(linux.NEWNET)
+            netlink.up("lo")
+            os.write(making, b"m")
+            os.read(opened, 1)
+        finally:
+            os._exit(0)
+    os.close(making)
+    os.close(opened)
+    try:
+        if not os.read(made, 1):
+            raise OSError(1, "Operation not permitted", "network namespace")
+        return os.open(f"/proc/{child}/ns/net", os.O_RDONLY)
+    finally:
+        os.close(made)
+        os.close(opening)
+        os.waitpid(child, 0)
 
 
 def connect(switch: int, wiring: Wiring, jid: int, pid: int) -> None:
     """Join the jail whose process 1 is `pid`, and which has a network namespace of its own, to its bridge."""
     there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
-    bridge = _device(wiring.bridge)
-    with netlink.inside(switch):
-        netlink.create_bridge(bridge)
-        for address, prefix in wiring.gateways:
-            netlink.add_address(bridge, address, prefix)
-        for number, (interface, _, _) in enumerate(wiring.ends):
-            netlink.create_pair(f"jail{jid}.{number}", bridge, interface, there)
-    with netlink.inside(there):
-        netlink.up("lo")
-        for interface, address, prefix in wiring.ends:
-            netlink.up(interface)
-            netlink.add_address(interface, address, prefix)
+    _inside(switch, lambda: _plug_in(wiring, jid, there))
+    _inside(there, lambda: _configure(wiring))
     os.close(there)
+
+
+def _plug_in(wiring: Wiring, jid: int, there: int) -> None:
+    bridge = _device(wiring.bridge)
+    netlink.create_bridge(bridge)
+    for address, prefix in wiring.gateways:
+        netlink.add_address(bridge, address, prefix)
+    for number, (interface, _, _) in enumerate(wiring.ends):
+        netlink.create_pair(f"jail{jid}.{number}", bridge, interface, there)
+
+
+def _configure(wiring: Wiring) -> None:
+    netlink.up("lo")
+    for interface, address, prefix in wiring.ends:
+        netlink.up(interface)
+        netlink.add_address(interface, address, prefix)
+
+
+def _inside(namespace: int, act: Callable[[], None]) -> None:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            linux.setns(namespace, linux.NEWNET)
+            act()
+            status = 0
+        except OSError as error:
+            status = error.errno or 1
+        finally:
+            os._exit(status)
+    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if number:
+        raise OSError(number, os.strerror(number), "network")
 
 
 def _device(bridge: str) -> str:
