@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import linux, registry
+from pot_driver.sim import linux, privilege, registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
     from pot_driver.sim.root import Root
 
-_OWN_INTERFACES = ("bridge0", "epair", "jail", "alias")  # none of these is ever to be seen on the host
-
 
 def leftovers(root: Root) -> list[str]:
     """Everything outside its own directory that this root still holds; empty when no pot of it runs."""
-    return [*_processes(root), *_mounts(root), *_interfaces(), *_records(root)]
+    return [*_processes(root), *_mounts(root), *_records(root)]
 
 
 def incapable() -> str:
@@ -55,7 +53,9 @@ def _processes(root: Root) -> Iterator[str]:
             )
         except OSError:  # it has ended, or has nothing any more
             continue
-        if pid != os.getpid() and (shown or any(_is_below(word, root) for word in words)):
+        if pid not in (os.getpid(), privilege.holder_of(root)) and (
+            shown or any(_is_below(word, root) for word in words)
+        ):
             yield f"process {pid}: {' '.join(words).strip()}"
 
 
@@ -69,12 +69,6 @@ def _mount_table(pid: str) -> Iterator[tuple[str, str, str]]:
 
 def _mounts(root: Root) -> Iterator[str]:
     return (f"mount {place}" for _, _, place in _mount_table("self") if _is_below(place, root))
-
-
-def _interfaces() -> Iterator[str]:
-    for name in os.listdir("/sys/class/net"):
-        if name.startswith(_OWN_INTERFACES):
-            yield f"interface {name}"
 
 
 def _records(root: Root) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pot_driver.sim import attributes, skeleton
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pot_driver.sim.root import Root
 
@@ -149,15 +149,22 @@ def import_archive(archive: str, directory: str) -> None:
     """Unpack an image into a pot's directory: `zfs receive`."""
     try:
         with tarfile.open(archive, "r:xz") as tar:
-            tar.extractall(directory, numeric_owner=True, filter=_within)
+            tar.extraction_filter = lambda member, _: member  # every mode and owner is kept
+            tar.extractall(directory, _checked(tar, os.path.realpath(directory)), numeric_owner=True)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ImageError(f"cannot receive: {error}") from error
 
 
-def _within(member: tarfile.TarInfo, directory: str) -> tarfile.TarInfo:
-    """Refuses what would lie outside, and otherwise keeps every mode and owner."""
-    tarfile.tar_filter(member, directory)
-    return member
+def _checked(tar: tarfile.TarFile, directory: str) -> Iterator[tarfile.TarInfo]:
+    """The members, each looked at when those before it have been unpacked: none may lie outside."""
+    for member in tar:
+        places = [os.path.dirname(member.name), member.linkname] if member.islnk() else [os.path.dirname(member.name)]
+        for place in places:
+            if not (os.path.realpath(f"{directory}/{place}") + "/").startswith(directory + "/"):
+                raise tarfile.TarError(f"{member.name} would lie outside the pot")
+        if os.path.basename(member.name) in ("", "..") or member.name.startswith("/"):
+            raise tarfile.TarError(f"{member.name} would lie outside the pot")
+        yield member
 
 
 def digest(archive: str) -> str:

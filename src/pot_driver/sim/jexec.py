@@ -132,7 +132,8 @@ def _become(user: str) -> None:
     else:
         uid, gid = _account(user)
         groups = [int(g[2]) for g in _entries("/etc/group") if len(g) > 3 and user in g[3].split(",")]
-    os.setgroups([gid, *groups])
+    with contextlib.suppress(PermissionError):  # in a user namespace, which has no further groups
+        os.setgroups([gid, *groups])
     os.setgid(gid)
     os.setuid(uid)
 

@@ -123,8 +123,13 @@ class Pot:
         return 1
 
     def is_root(self) -> bool:
-        if os.geteuid() == 0:
-            return True
+        from pot_driver.sim import privilege  # noqa: PLC0415 (reading needs none)
+
+        if privilege.is_offered(self.root):
+            problem = privilege.gain(self.root)
+            if not problem:
+                return True
+            complain(f"pot-sim: {problem}")
         self.error("", "This operation needs 'root' privilegies")
         return False
 

@@ -1,24 +1,18 @@
 """`pot clone`: a new pot from a snapshot of another.
 
-A signal (TERM, INT) that comes while this module is in use undoes the half-made pot; so does a base without a
-snapshot. The undo's destroy ends the process: with 0 if it worked.
+A base without a snapshot is found out late, and undone.
 
-Not here: copying (`zfs`), addresses (`addresses`).
+Not here: copying (`zfs`), addresses (`addresses`), the undoing (`undo`).
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import time
 
-from pot_driver.sim import addresses, conf, flavours, hooks, pots, zfs
+from pot_driver.sim import addresses, conf, flavours, hooks, pots, undo, zfs
 from pot_driver.sim.session import Pot
 from pot_driver.sim.shell import Exit, complain
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 _NOT_INHERITED = ("host.hostname", "bridge", "ip", "vnet", "network_type", "pot.stack", "pot.dns")
 
@@ -33,16 +27,9 @@ class _Asked:
         self.keep = self.auto_snapshot = False
 
 
-class Undo:
-    """What the trap needs to know; empty while there is nothing to undo."""
-
-    name = ""
-    keep = False
-
-
 def run(pot: Pot, args: list[str]) -> int:
     asked = _Asked()
-    trap(pot)
+    undo.trap()
     _parse(pot, args, asked)
     _demand(pot, asked)
     address = _address(pot, asked)
@@ -50,40 +37,13 @@ def run(pot: Pot, args: list[str]) -> int:
     if conf.get(pot.root, asked.base, "pot.level") == "0" and conf.pot_type(pot.root, asked.base) != "single":
         raise Exit(pot.usage_error("clone", "Level 0 pots cannot be cloned"))
     pot.must_be_root()
-    Undo.name, Undo.keep = asked.name, asked.keep
-    _make_datasets(pot, asked)
-    _write_conf(pot, asked, address)
-    for flavour in asked.flavours:
-        if not flavours.apply(pot, asked.name, flavour):
-            undo(pot)
-    Undo.name = ""
+    with undo.making(pot, asked.name, keep=asked.keep):
+        _make_datasets(pot, asked)
+        _write_conf(pot, asked, address)
+        for flavour in asked.flavours:
+            if not flavours.apply(pot, asked.name, flavour):
+                raise undo.Undone
     return 0
-
-
-def trap(pot: Pot) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: undo(pot))
-
-
-def undo(pot: Pot) -> NoReturn:
-    """Ends the process: with 0 where destroy does so (the pot was not complete yet), else with 1."""
-    pot.verbosity = 0
-    name, Undo.name = Undo.name, ""
-    if name:
-        _stop_quietly(pot, name)
-        if not Undo.keep:
-            pot.command("destroy", "-Fp", name, "-q")
-    raise Exit(1)
-
-
-def _stop_quietly(pot: Pot, name: str) -> None:
-    pot.mute(on=True)
-    try:
-        pot.command("stop", name)
-    except Exit:
-        pass
-    finally:
-        pot.mute(on=False)
 
 
 def _parse(pot: Pot, args: list[str], asked: _Asked) -> None:
@@ -202,7 +162,7 @@ def _last_snapshot(pot: Pot, base: str, asked: _Asked) -> str:
     full = f"{pot.config['POT_ZFS_ROOT']}/{base}"
     if not asked.auto_snapshot:
         pot.error(f"{full} has no snap - please take a snapshot of {asked.base}")
-        undo(pot)
+        raise undo.Undone
     tag = str(int(time.time()))
     pot.info(f"{full} has no snap - taking a snapshot on the fly with tag {tag}")
     zfs.snapshot(pot.root, base, tag)

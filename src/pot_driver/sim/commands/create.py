@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import addresses, attributes, conf, flavours, pots, zfs
+from pot_driver.sim import addresses, attributes, conf, flavours, pots, undo, zfs
 from pot_driver.sim.commands import clone
 from pot_driver.sim.session import Pot
 from pot_driver.sim.shell import Exit
@@ -30,7 +30,7 @@ class _Asked:
 
 
 def run(pot: Pot, args: list[str]) -> int:
-    clone.trap(pot)
+    undo.trap()
     asked = _parse(pot, args)
     _settle(pot, asked)
     if not asked.name:
@@ -44,13 +44,12 @@ def run(pot: Pot, args: list[str]) -> int:
         pot.error(f"dns pot not found ({pot.config['POT_DNS_NAME']}) - please fix it")
         raise Exit(1)
     _announce(pot, asked, address)
-    clone.Undo.name, clone.Undo.keep = asked.name, asked.keep
-    _make_datasets(pot, asked)
-    _write_conf(pot, asked, address)
-    for flavour in asked.flavours:
-        if not flavours.apply(pot, asked.name, flavour):
-            clone.undo(pot)
-    clone.Undo.name = ""
+    with undo.making(pot, asked.name, keep=asked.keep):
+        _make_datasets(pot, asked)
+        _write_conf(pot, asked, address)
+        for flavour in asked.flavours:
+            if not flavours.apply(pot, asked.name, flavour):
+                raise undo.Undone
     return 0
 
 
@@ -179,7 +178,7 @@ def _make_datasets(pot: Pot, asked: _Asked) -> None:
     tags = zfs.snapshots(pot.root, f"jails/{asked.model}/m")
     if not tags:
         pot.error(f"no snapshot found for {pot.config['POT_ZFS_ROOT']}/jails/{asked.model}/m/m")
-        clone.undo(pot)
+        raise undo.Undone
     zfs.adopt(pot.root, dataset + "/m")
     zfs.copy(zfs.snapshot_path(pot.root, f"jails/{asked.model}/m", tags[-1]), pot.root.m(asked.name))
 
