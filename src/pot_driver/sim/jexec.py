@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pot_driver.sim.root import Root
 
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
-_NAMESPACES = linux.NEWNS | linux.NEWUTS | linux.NEWIPC | linux.NEWNET
+_NAMESPACES = linux.NEWNS | linux.NEWUTS | linux.NEWIPC
 
 
 class JailError(Exception):
@@ -59,7 +59,7 @@ def attach(
             signal.signal(number, signal.SIG_IGN)
         _close_all_but(pass_fds)
         _take_limits(record.fields)
-        linux.setns(pidfd, _NAMESPACES)
+        linux.setns(pidfd, _NAMESPACES | (linux.NEWNET if "switch" in record.fields else 0))
         linux.limit_capabilities(frozenset(map(int, record.fields["capabilities"].split())))
         if user is not None:
             _become(user)
