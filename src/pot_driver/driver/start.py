@@ -90,6 +90,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
             await _run(host, step, tell)
         conf = parse.pot_conf(_read(paths.conf(plan.pot_name)))
         _refuse(planning.verify(plan, conf, parse.fscomp(_read(paths.fscomp(plan.pot_name)))))
+        _refuse(spec.recheck(plan.spec))  # what was copied and what start mounts is what was checked
         image_conf = parse.pot_conf(_read(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
         _write(planning.task_files(plan.spec, image_conf.cmd))
         if conf.ips and plan.own_address:

@@ -13,8 +13,8 @@ from pot_driver.spec import paths
 from pot_driver.spec.draft import Draft
 from pot_driver.spec.values import Copy, HostPath, Mounting
 
-# pot keeps its mounts as words of a line, and looks for them with a regular expression.
-_UNMOUNTABLE = re.compile(r"[\s\\*\[\]^$]")
+# pot keeps its mounts as words of a line, looks for them with a regular expression, and is a shell script.
+_UNMOUNTABLE = re.compile(r"""[\s\\*?\[\]^$'"`;&|<>()]""")
 _REWRITTEN = {
     "/etc/hosts": "pot writes it at each start: use extra_hosts",
     "/etc/resolv.conf": "pot writes it at each start: use dns",
@@ -34,8 +34,8 @@ def mounts(draft: Draft) -> tuple[Mounting, ...]:
             cause = f" because of the task's name {shown(draft.task.name)}" if mounting.option == "task" else ""
             draft.wrong(
                 mounting.option,
-                f"the host directory {shown(source)} has a blank or one of \\*[]^$ in its path{cause}, "
-                "and pot cannot mount that",
+                f"pot cannot mount the host directory {shown(source)}: its path has a blank, a quote "
+                f"or one of \\*?[]^$`;&|<>(){cause}",
             )
     return tuple(sorted(found, key=lambda mounting: mounting.destination.count("/")))
 
