@@ -85,7 +85,10 @@ class Session:
         if line.level in {"warn", "error"}:
             shown = {key: value for key, value in line.fields.items() if key != "exception"}
             fields = " ".join(f"{key}={value}" for key, value in shown.items())
-            self.console.note(f"plugin {line.level}: {line.message} {fields}".rstrip())
+            tell = self.console.problem if line.level == "error" else self.console.note
+            tell(f"plugin {line.level}: {line.message} {fields}".rstrip())
+            if trace := line.fields.get("exception"):
+                tell(str(trace))  # a bug: there is no other log to look into
 
     def task_event(self, event: driver_pb2.DriverTaskEvent) -> None:
         """Show it, keep it, wake who waits for it."""
