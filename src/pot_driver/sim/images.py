@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 from typing import TYPE_CHECKING
 
-from pot_driver.sim import attributes, skeleton
+from pot_driver.sim import attributes, privilege, skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,11 +106,18 @@ def _check_visible(from_dir: str) -> None:
 def _fill(tar: tarfile.TarFile, work: str, from_dir: str | None) -> None:
     for part in ("conf", "m"):
         if os.path.isdir(f"{work}/{part}"):
-            tar.add(f"{work}/{part}", part)
+            tar.add(f"{work}/{part}", part, filter=_owned)
     if from_dir is not None:
-        tar.add(from_dir, "m")
+        tar.add(from_dir, "m", filter=_owned)
         if skeleton.is_complete(from_dir):
             _add_scripts(tar, from_dir)
+
+
+def _owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """In a pot, what belongs to whoever makes the image belongs to root."""
+    if member.uid == os.geteuid():
+        member.uid = member.gid = 0
+    return member
 
 
 def _add_scripts(tar: tarfile.TarFile, from_dir: str) -> None:
@@ -157,6 +164,7 @@ def import_archive(archive: str, directory: str) -> None:
 
 def _checked(tar: tarfile.TarFile, directory: str) -> Iterator[tarfile.TarInfo]:
     """The members, each looked at when those before it have been unpacked: none may lie outside."""
+    only_root = privilege.is_own_namespace()
     for member in tar:
         places = [os.path.dirname(member.name), member.linkname] if member.islnk() else [os.path.dirname(member.name)]
         for place in places:
@@ -164,6 +172,8 @@ def _checked(tar: tarfile.TarFile, directory: str) -> Iterator[tarfile.TarInfo]:
                 raise tarfile.TarError(f"{member.name} would lie outside the pot")
         if os.path.basename(member.name) in ("", "..") or member.name.startswith("/"):
             raise tarfile.TarError(f"{member.name} would lie outside the pot")
+        if only_root:
+            member.uid = member.gid = 0
         yield member
 
 

@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pot_driver.sim import cgroups, mutex, registry
+from pot_driver.sim import cgroups, mutex, privilege, registry
 from pot_driver.sim.jexec import PATH, JailError, attach
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _described(root: Root, spec: JailSpec) -> dict[str, object]:
         "memory": spec.memory_bytes,
         "cpus": spec.cpus,
         "capabilities": sorted(capabilities),
-        "own_users": False,
+        "own_users": privilege.is_own_namespace(),
     }
 
 
@@ -207,6 +207,7 @@ def remove_all(root: Root) -> None:
     """End every jail of this root."""
     for name in registry.recorded(root.run):
         remove(root, name, stop_timeout=0)
+    privilege.drop(root)
 
 
 def _await_end(record: registry.Record, seconds: float) -> None:
