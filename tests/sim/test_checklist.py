@@ -159,31 +159,31 @@ def test_point_15_a_failing_clone_is_exit_0_and_a_broken_pot(sim: Simulator) -> 
     assert sim.pot("info", "-qp", "half_a1").status == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ("-e 99999", "99999 is not a valid port number"),
-        ("-e sctp:80", "sctp:80 is not a valid port number"),
-        ("-e 0", "0 is not a valid port number"),
-        ("-e :80", ":80 is not a valid port number"),
-        ("-N bogus", "Network type bogus not recognized"),
-        ("-N alias", "option -i is mandatory with network type is alias"),
-        ("-N alias -i auto", "-i auto not usable with network type alias - a real IP address has to be provided"),
-        ("-N alias -i 1.2.3", "1.2.3 is not a valid IP address"),
-        ("-N alias -i ::1", "Stack is ipv4 but not ipv4 address has been provided"),
-        ("-N public-bridge -i 10.1.1.1", "The 10.1.1.1 IP is not valid - run potnet validate -H 10.1.1.1 for"),
-        ("-d nope", "'' is not a valid dns option"),
-        ("-d custom:/nonexistent", "The file /nonexistent is not valid or readable"),
-        ("-S ipv5", "Network stack ipv5 not valid"),
-    ],
-)
-def test_point_16_wrong_options_are_named(sim: Simulator, options: str, message: str) -> None:
-    sim.prepare("p")
-    ended = sim.pot("prepare", "-p", "web", "-t", "1.0", "-a", "a1", "-n", "q", *options.split())
+_WRONG_OPTIONS = [
+    ("-e 99999", "99999 is not a valid port number"),
+    ("-e sctp:80", "sctp:80 is not a valid port number"),
+    ("-e 0", "0 is not a valid port number"),
+    ("-e :80", ":80 is not a valid port number"),
+    ("-N bogus", "Network type bogus not recognized"),
+    ("-N alias", "option -i is mandatory with network type is alias"),
+    ("-N alias -i auto", "-i auto not usable with network type alias - a real IP address has to be provided"),
+    ("-N alias -i 1.2.3", "1.2.3 is not a valid IP address"),
+    ("-N alias -i ::1", "Stack is ipv4 but not ipv4 address has been provided"),
+    ("-N public-bridge -i 10.1.1.1", "The 10.1.1.1 IP is not valid - run potnet validate -H 10.1.1.1 for"),
+    ("-d nope", "'' is not a valid dns option"),
+    ("-d custom:/nonexistent", "The file /nonexistent is not valid or readable"),
+    ("-S ipv5", "Network stack ipv5 not valid"),
+]
 
-    assert ended.status == 1
-    assert ended.lines[0].startswith(f"###>  {message}")
-    assert "q_a1" not in sim.pot("ls", "-q").lines
+
+def test_point_16_wrong_options_are_named(sim: Simulator) -> None:
+    sim.prepare("p")
+    for options, message in _WRONG_OPTIONS:
+        ended = sim.pot("prepare", "-p", "web", "-t", "1.0", "-a", "a1", "-n", "q", *options.split())
+
+        assert ended.status == 1
+        assert ended.lines[0].startswith(f"###>  {message}")
+        assert "q_a1" not in sim.pot("ls", "-q").lines
 
 
 def test_point_17_a_private_bridge_needs_its_name(sim: Simulator) -> None:

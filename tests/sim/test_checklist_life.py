@@ -19,7 +19,7 @@ from pot_driver.sim.root import set_boot
 if TYPE_CHECKING:
     from conftest import Running, Simulator
 
-pytestmark = pytest.mark.namespaces
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 _DEAF = "sh -c 'trap : TERM; echo up; while :; do sleep 0.1; done'"
 

@@ -18,7 +18,7 @@ from pot_driver.sim import limits
 if TYPE_CHECKING:
     from conftest import Simulator
 
-pytestmark = pytest.mark.namespaces
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 
 def test_point_62_signal_knows_names_only(sim: Simulator) -> None:

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Simulator
 
-pytestmark = pytest.mark.namespaces
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 
 def _lines(sim: Simulator, name: str, key: str) -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from conftest import Ended, Simulator
 
-pytestmark = pytest.mark.namespaces
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 # RFC 8032, 7.1: seed, public key, message, signature.
 _VECTORS = [
