@@ -134,7 +134,8 @@ async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, 
     done = await _run(host, plan.prepare, tell)
     # pot prepare ends with 0 after failures inside; what it says and what is there tell.
     claimed = f"Prepared the pot {plan.pot_name}".encode() in done.stdout
-    if not claimed or not paths.conf(plan.pot_name).is_file():
+    made = paths.conf(plan.pot_name).is_file() and paths.root(plan.pot_name).is_dir()
+    if not claimed or not made:
         raise failure(plan.prepare, done)
     hooks = planning.refused_hooks(plan, [file.name for file in paths.conf_dir(plan.pot_name).iterdir()])
     lacking = prepared.problems(paths.root(plan.pot_name), programs=plan.programs, new_directories=plan.new_directories)

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,6 +157,24 @@ class Node:
     def config(self, **plugin: object) -> dict[str, object]:
         return {"host_path": f"{self.root}/bin:{FREEBSD_PATH}", "state_dir": f"{self.root}/driver", **plugin}
 
+    def all_pots(self) -> set[str]:
+        """The pots of tasks: images have no hyphen in their names here."""
+        return {path.name for path in (self.root / "opt/pot/jails").iterdir() if "-" in path.name}
+
+    def asked(self) -> str:
+        """What pot was asked to change, as it tells syslog."""
+        log = self.root / "var/log/messages"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return "\n".join(line for line in lines if "pot-version" not in line)
+
+    def fault(self, switch: str) -> None:
+        """Have the host misbehave until the end of the test."""
+        (self.root / "etc/faults").write_text(f"{switch}\n")
+
+    def pot(self, *words: str) -> None:
+        """Do something as the node's administrator."""
+        subprocess.run([self.root / "bin/pot", *words], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
     def conf(self, request: driver_pb2.TaskConfig) -> str:
         """The pot.conf of a task."""
         pot = pot_name(request.id, request.alloc_id, request.name)
@@ -183,10 +201,10 @@ class Running:
     allocation: Allocation
     task: Task
     request: driver_pb2.TaskConfig
-    handle: driver_pb2.TaskHandle
+    started: driver_pb2.StartTaskResponse
     output: bytearray
     wrote: asyncio.Event
-    events: list[str]
+    logs: list[LogPipe]
 
     async def told(self) -> dict[str, object]:
         """What the app says of itself on its first line."""
@@ -220,8 +238,13 @@ class Running:
         assert done.result.exit_code == 0, (command, done)
         return done.stdout.decode()
 
+    async def logs_ended(self) -> None:
+        """All that the task has written is in `output`."""
+        for log in self.logs:
+            await log.ended()
+
     async def ended(self) -> driver_pb2.WaitTaskResponse:
-        return await self.agent.wait_task(self.handle)
+        return await self.agent.wait_task(self.started.handle)
 
 
 @dataclass
@@ -236,6 +259,8 @@ class Client:
 
     def plugin_log(self, line: LogLine) -> None:
         self.log.append(line)
+        if line.level in {"warn", "error"}:
+            print(line.message, *line.fields.items(), sep="\n")
 
     def task_event(self, event: driver_pb2.DriverTaskEvent) -> None:
         self.events.append(event.message)
@@ -259,15 +284,22 @@ class Client:
         return jobfile.read(here, {key: value for key, value in values.items() if f'variable "{key}"' in text})
 
     @asynccontextmanager
-    async def running(self, job: Job, *, before: object = None) -> AsyncIterator[Running]:
+    async def running(
+        self,
+        job: Job,
+        *,
+        before: Callable[[Allocation], None] = lambda _: None,
+        change: Callable[[driver_pb2.TaskConfig], None] | None = None,
+    ) -> AsyncIterator[Running]:
         """The job's first task, from its directories to its end."""
         group = job.groups[0]
         task = group.tasks[0]
         allocation = Allocation.place(job, group, self.place / "allocs")
         allocation.create()
-        if callable(before):
-            before(allocation)
+        before(allocation)
         request = allocation.task_config(task, self.agent.task_schema)
+        if change is not None:
+            change(request)
         output, wrote = bytearray(), asyncio.Event()
 
         def heard(data: bytes) -> None:
@@ -278,7 +310,7 @@ class Client:
         started = None
         try:
             started = await self.agent.start_task(request)
-            yield Running(self.agent, allocation, task, request, started.handle, output, wrote, self.events)
+            yield Running(self.agent, allocation, task, request, started, output, wrote, logs)
         finally:
             if started is not None:
                 await self.agent.destroy_task(request.id)
@@ -308,6 +340,7 @@ def a_client(node: Node, tmp_path: Path):
                     await client.agent.configure()
                     yield client
                 finally:
+                    (node.root / "etc/faults").unlink(missing_ok=True)
                     await client.agent.close()
         except BaseExceptionGroup as errors:
             if len(errors.exceptions) == 1:

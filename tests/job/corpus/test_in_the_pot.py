@@ -1,0 +1,241 @@
+"""Options whose effect can only be seen from inside a pot, and what stands between a check and its use."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from pot_driver import plan, spec, wire
+from pot_driver.config import decode_plugin, decode_task
+from pot_driver.model import Dns
+from pot_driver.operator.agent import CallFailed
+from pot_driver.operator.job import Group, Job, PortAsk, Task, TaskResources
+
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40)
+NASTY = st.text(st.sampled_from(" \t\n\r'\"$`\\#*?;&|<>(){}[]~!%=-^äß漢\x01\x7f"), max_size=40)
+NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True).map("V_{}".format)
+
+
+def one(node, config: dict[str, object] | None = None, *, ports=(), dns=None, **task: object) -> Job:
+    """A job of one task that runs the app on the host's network, changed as told."""
+    image = {"image": f"file://{node.images}", "pot": "app", "tag": "1"}
+    whole = {**image, "command": "/usr/local/bin/cook", "network_mode": "host", **(config or {})}
+    fields = {"name": "web", "config": {key: value for key, value in whole.items() if value is not None}, **task}
+    return Job(id="job", groups=(Group(name="g", tasks=(Task(**fields),), ports=ports, dns=dns),))
+
+
+class Noting:
+    """A pot that notes what it is asked, and can be told to do something first."""
+
+    def __init__(self, node, place: Path) -> None:
+        self.notes = place / "noted"
+        self.path = place / "noting-pot"
+        self._pot = node.root / "bin/pot"
+        self.config = {
+            "pot": str(self.path),
+            "pot_cache": f"{node.root}/var/cache/pot",
+            "pot_tmp": f"{node.root}/tmp",
+        }
+        self.before("true")
+
+    def before(self, words: str) -> None:
+        note = f'for word; do printf "%s\\0" "$word"; done >>{shlex.quote(str(self.notes))}; echo >>{self.notes}'
+        self.path.write_text(f'#!/bin/sh\n{note}\n{words}\nexec {self._pot} "$@"\n')
+        self.path.chmod(0o755)
+
+    def after_prepare(self, words: str) -> None:
+        """Have an image that is not as it should be."""
+        pots = self._pot.parent.parent / "opt/pot/jails"
+        self.before(f'POTS={pots}; case $1 in prepare) {self._pot} "$@"; s=$?; {words}; exit $s ;; esac')
+
+    @property
+    def commands(self) -> list[tuple[str, ...]]:
+        lines = self.notes.read_text().split("\n")[:-1]
+        return [tuple(line.split("\0")[:-1]) for line in lines]
+
+
+async def test_starttask_runs_exactly_the_planned_commands(a_client, node, tmp_path):
+    noting = Noting(node, tmp_path)
+    (tmp_path / "data").mkdir()
+    config = {
+        "network_mode": None, "copy": ["/etc/hostname:/etc/name"], "mount": [f"{tmp_path}/data:/data"],
+        "attributes": ["children:1"], "extra_hosts": ["db:10.0.0.1"], "exec_stop": "true", "port_map": [{"http": "80"}],
+    }  # fmt: skip
+    job = one(node, config, ports=(PortAsk(label="http"),), resources=TaskResources(memory_mb=64))
+    async with a_client(**noting.config) as client, client.running(job) as task:
+        request = wire.task_config(task.request)
+        planned = plan.build(spec.build(request, decode_task(request.driver_config), decode_plugin(b"")))
+        ran = [command for command in noting.commands if command[0] not in {"version", "config", "exec"}]
+
+    first = ran.index(planned.prepare.argv)
+    assert ran[first : first + len(planned.commands)] == [step.argv for step in planned.commands]
+
+
+async def test_a_minimal_job_runs_eight_pot_commands(a_client, node, tmp_path):
+    noting = Noting(node, tmp_path)
+    job = one(node, {"network_mode": None}, resources=TaskResources(memory_mb=64))
+    async with a_client(**noting.config) as client:
+        asked = len(noting.commands) if noting.notes.exists() else 0
+        await client.agent.fingerprint()
+        async with client.running(job):
+            ran = [command[0] for command in noting.commands[asked:] if command[0] not in {"version", "config"}]
+
+    assert ran == ["prepare", "info", "set-attribute", "mount-in", "mount-in", "mount-in", "set-rss", "start"]
+
+
+async def test_every_value_arrives_through_a_real_pot(a_client, node):
+    """Fifty sets of nasty values each: more is tested without a pot."""
+    examples = st.lists(st.tuples(NAME, NASTY | TEXT), min_size=50, max_size=50, unique_by=lambda pair: pair[0])
+    drawn: list[list[tuple[str, str]]] = []
+
+    @given(examples)
+    @settings(max_examples=3, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
+    def draw(values: list[tuple[str, str]]) -> None:
+        drawn.append(values)
+
+    draw()
+    async with a_client() as client:
+        for values in drawn:
+            env = dict(values)
+            args = [value for _, value in values]
+            async with client.running(one(node, {"args": args, "args_mode": "exec"}, env=env)) as task:
+                told = await task.told()
+                assert told["argv"] == args
+                assert {name: told["env"].get(name) for name in env} == env
+
+
+async def test_the_pot_has_the_host_name_that_the_job_gives(a_client, node):
+    async with a_client() as client, client.running(one(node, {"hostname": "web1.example"})) as task:
+        assert (await task.told())["name"] == "web1.example"
+
+
+async def test_another_user_runs_the_command_and_what_is_executed(a_client, node):
+    async with (
+        a_client() as client,
+        client.running(one(node, {"args": ["'a b'", "$X"]}, user="www", env={"X": "y"})) as task,
+    ):
+        told = await task.told()
+        assert (told["ids"], told["argv"], told["cwd"]) == ([80, 80, 6, 80], ["a b", "y"], "/")
+        assert await task.inside("id", "-u") == "80\n"
+        assert await task.inside("id", "-G") == "80 6\n"
+        await task.agent.stop_task(task.request.id, 20, "SIGTERM")
+        ended = await task.ended()
+        assert (ended.result.exit_code, ended.result.signal) == (0, 0)
+
+
+async def test_a_user_that_the_image_does_not_know_is_told_in_the_tasks_log(a_client, node):
+    async with a_client() as client, client.running(one(node, user="nobody-here")) as task:
+        assert (await task.ended()).result.exit_code == 126
+        await task.logs_ended()
+        assert b"nobody-here" in task.output
+
+
+async def test_dns_of_the_group_is_the_pots_resolv_conf(a_client, node):
+    dns = Dns(servers=("192.0.2.53",), searches=("a.example",))
+    async with a_client() as client, client.running(one(node, dns=dns)) as task:
+        assert await task.inside("cat", "/etc/resolv.conf") == "nameserver 192.0.2.53\nsearch a.example\n"
+
+
+async def test_exec_stop_runs_in_the_pot_with_the_tasks_environment(a_client, node):
+    job = one(node, {"exec_stop": 'echo "$GREETING" >/alloc/data/stopped; A=1'}, env={"GREETING": "it's over"})
+    async with a_client() as client, client.running(job) as task:
+        await task.told()
+        await task.agent.stop_task(task.request.id, 10, "")
+        assert (task.allocation.dir / "alloc/data/stopped").read_text() == "it's over\n"
+
+
+async def test_hooks_of_an_image_are_refused_by_name(a_client, node, tmp_path):
+    noting = Noting(node, tmp_path)
+    noting.after_prepare('for pot in "$POTS"/web_*; do : >"$pot/conf/prestart.sh"; done')
+    async with a_client(**noting.config) as client:
+        with pytest.raises(
+            Exception, match=r"image app 1 brings prestart\.sh, which pot would run on the host as root"
+        ):
+            async with client.running(one(node)):
+                pass
+
+
+@pytest.mark.parametrize("when", ["mount-in", "start"])
+async def test_a_mount_that_is_exchanged_for_a_symlink_does_not_open_the_host(a_client, node, tmp_path, when):
+    """Between the check and pot's mount, or between the last check and `pot start`."""
+    noting = Noting(node, tmp_path)
+    shared = tmp_path / "shared"
+    (shared / "x").mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("s3cr3t")
+    swap = f"mv {shared}/x {shared}/y && ln -s {secret} {shared}/x"
+    noting.before(f"[ $1 = {when} ] && [ ! -L {shared}/x ] && {swap}")
+    job = one(node, {"mount": [f"{shared}/x:/x"], "command": "/bin/cat", "args": ["/x/key"]})
+    async with a_client(**noting.config, volumes={"allowed_paths": [str(shared), str(node.images)]}) as client:
+        if when == "mount-in":
+            with pytest.raises(CallFailed, match="was replaced after the job was checked"):
+                async with client.running(job):
+                    pass
+            return
+        async with client.running(job) as task:
+            assert (await task.ended()).result.exit_code == 126
+            await task.logs_ended()
+            assert b"is not the directory that was checked" in task.output
+            assert b"s3cr3t" not in task.output
+
+
+async def test_traps_that_an_earlier_run_left_in_the_secrets_harm_nothing(a_client, node, tmp_path):
+    trap = tmp_path / "trap"
+    trap.mkdir()
+
+    def leave(allocation) -> None:
+        (allocation.dir / "web/secrets/.pot").symlink_to(trap)
+
+    async with a_client() as client, client.running(one(node), before=leave) as task:
+        await task.told()
+        assert not any(trap.iterdir())
+
+
+async def test_a_mount_works_twice_and_below_another(a_client, node, tmp_path):
+    for name in ("data/sub", "x/data"):
+        (tmp_path / name).mkdir(parents=True)
+    data = tmp_path / "data"
+    (data / "note").write_text("n")
+    mounts = [f"{data}:/one", f"{data}:/two:ro", f"{tmp_path}/x/data:/one/sub"]
+    async with a_client() as client, client.running(one(node, {"mount": mounts})) as task:
+        assert await task.inside("cat", "/one/note", "/two/note") == "nn"
+        await task.inside("mkdir", "/one/sub/made")
+        assert (tmp_path / "x/data/made").is_dir()
+
+
+async def test_a_directory_is_copied_whole_and_refused_where_the_image_has_one(a_client, node, tmp_path):
+    (tmp_path / "tree/deep").mkdir(parents=True)
+    (tmp_path / "tree/deep/file").write_text("here")
+    async with a_client() as client:
+        async with client.running(one(node, {"copy": [f"{tmp_path}/tree:/srv/new/tree"]})) as task:
+            assert await task.inside("cat", "/srv/new/tree/deep/file") == "here"
+        with pytest.raises(CallFailed, match="the image has a directory /usr/local already"):
+            async with client.running(one(node, {"copy": [f"{tmp_path}/tree:/usr/local"]})):
+                pass
+
+
+async def test_an_image_without_realpath_is_refused_with_what_it_lacks(a_client, node, tmp_path):
+    noting = Noting(node, tmp_path)
+    noting.after_prepare('rm "$POTS"/web_*/m/bin/realpath')
+    async with a_client(**noting.config) as client:
+        with pytest.raises(CallFailed, match="the image has no /bin/realpath, which pot needs to mount anything"):
+            async with client.running(one(node)):
+                pass
+
+
+async def test_a_mount_that_would_cover_the_root_is_noticed(a_client, node, tmp_path):
+    """An image can make a mount point a symlink to its root."""
+    noting = Noting(node, tmp_path)
+    noting.after_prepare('for pot in "$POTS"/web_*; do ln -s / "$pot/m/data"; done')
+    (tmp_path / "data").mkdir()
+    async with a_client(**noting.config) as client:
+        with pytest.raises(CallFailed, match="its mount /data would cover the pot's root"):
+            async with client.running(one(node, {"mount": [f"{tmp_path}/data:/data"]})):
+                pass
