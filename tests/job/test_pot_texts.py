@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pot_driver.pot import command, layout, parse, prepared
-from pot_driver.pot.parse import FscompEntry, Level, PotMessage, PotStatus, ResourceUsage
+from pot_driver.pot.parse import FscompEntry, Level, PotMessage
 
 BAD_HASH = b"""\
 ===>  importing bad @ 1.0 as bad_1_0
@@ -96,21 +96,19 @@ def test_pot_conf_is_read_as_pot_reads_it():
     conf = parse.pot_conf(CONF)
 
     assert conf.cmd == "nginx -g 'daemon off;' --a=b"
-    assert (conf.network_type, conf.stack, conf.dns, conf.ips) == ("public-bridge", "ipv4", "inherit", ("10.192.0.3",))
-    assert conf.hostname == "web_1.vm"
+    assert (conf.network_type, conf.ips) == ("public-bridge", ("10.192.0.3",))
     assert conf.attributes == {"raw_sockets": "NO", "exec_stop": "/bin/x a b", "persistent": "NO"}
     assert conf.export_ports == ("udp:53:15353", "80:18080")
-    assert conf.env == ('"A=1"', '"B=2=3"')
-    assert conf.hosts == ("10.0.0.1 db", "fe80::1 six")
-    assert (conf.rss_cpus, conf.rss_memory) == ("2", "32m")
+
+
+def test_an_aliass_addresses_are_read_without_their_interface():
+    assert parse.pot_conf("network_type=alias\nip=em0|10.0.0.5 fe80::1\n").ips == ("10.0.0.5", "fe80::1")
 
 
 @given(st.text())
 def test_any_file_is_read_without_an_error(text):
     parse.pot_conf(text)
     parse.fscomp(text)
-    parse.status_file(text)
-    parse.resource_usage(text)
     parse.rctl_usage(text)
 
 
@@ -119,29 +117,6 @@ def test_fscomp_keeps_order_and_options():
         FscompEntry(source="/T/host/data", destination="/local"),
         FscompEntry(source="/T/host/tree", destination="/deep/er/dir", option="ro"),
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "status"),
-    [
-        ("pot.status=started,p46b04a42560ce:\n", PotStatus(state="started", interfaces=("p46b04a42560ce",))),
-        ("pot.status=stopped,\n", PotStatus(state="stopped")),
-        ("pot.status=,\n", None),
-        ("", None),
-    ],
-)
-def test_the_status_file_has_state_and_interfaces(text, status):
-    assert parse.status_file(text) == status
-
-
-def test_usage_is_read_also_where_it_is_not_json():
-    memory, cpu = '{ "RSS" : 1576960, "Swap" : 0 }', '{ "TotalTicks": .500, "Percent": 3 }'
-    whole = f'{{ "ResourceUsage": {{ "MemoryStats": {memory}, "CpuStats": {cpu} }} }}'
-    holes = whole.replace(".500", "").replace("1576960", "")
-
-    assert parse.resource_usage(whole) == ResourceUsage(rss_bytes=1576960, swap_bytes=0, mhz=0.5, percent=3)
-    assert parse.resource_usage(holes) == ResourceUsage(swap_bytes=0, percent=3)
-    assert parse.resource_usage("###>  The pot x is not running") is None
 
 
 def test_rctl_is_read():
@@ -160,7 +135,8 @@ def test_rctl_is_read():
         ("SIGIOT", "SIGABRT"),
         ("INFO", "SIGINFO"),
         ("SIGPWR", None),
-        ("9", None),
+        ("9", "SIGKILL"),
+        ("99", None),
         ("", None),
     ],
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from signal import Signals
 
 # The names that `pot signal` takes, and the other names of the same signals.
 _SIGNAL_LIST = (
@@ -80,11 +81,6 @@ def info_valid(name: str) -> PotStep:
     return _step("see that prepare really made a pot", "info", "-qp", name)
 
 
-def info_running(name: str) -> PotStep:
-    """Status 0 when its jail runs."""
-    return _step("see whether it runs", "info", "-q", "-r", "-p", name)
-
-
 def set_attribute(name: str, attribute: str, value: str, reason: str) -> PotStep:
     """Set an attribute of pot or of the jail."""
     return _step(reason, "set-attribute", "-p", name, "-A", attribute, "-V", value)
@@ -141,9 +137,17 @@ def signal(name: str, signal_name: str) -> PotStep:
     return _step(f"send {signal_name}", "signal", "-p", name, "-s", signal_name)
 
 
+def kill_all(name: str) -> PotStep:
+    """SIGKILL to all processes, in whatever state the pot is."""
+    return _step("kill what still runs in it", "signal", "-p", name, "-s", "SIGKILL", "-m", ".")
+
+
 def signal_name(text: str) -> str | None:
-    """Pot's spelling of a signal's name such as "SIGHUP" or "hup", None when pot does not know it."""
-    bare = text.strip().upper().removeprefix("SIG")
+    """Pot's spelling of a signal such as "SIGHUP", "hup" or, in this host's numbers, "1"; None when pot has none."""
+    bare = text.strip().upper()
+    if bare.isascii() and bare.isdecimal():
+        bare = next((member.name for member in Signals if member == int(bare)), bare)
+    bare = bare.removeprefix("SIG")
     bare = _SIGNAL_ALIASES.get(bare, bare)
     return f"SIG{bare}" if bare in SIGNALS else None
 
@@ -157,21 +161,6 @@ def exec_command(name: str, command: Sequence[str], *, terminal: bool = False) -
     return _step(f"run {command[0]} in the pot", *argv)
 
 
-def last_run_stats(name: str) -> PotStep:
-    """How the pot's last run ended, as JSON on stdout."""
-    return _step("how it ended", "last-run-stats", "-p", name)
-
-
 def set_status(name: str, state: str) -> PotStep:
     """Pot's own way out of a state in which it is stuck."""
     return _step(f"release it from its state: {state}", "set-status", "-p", name, "-s", state)
-
-
-def list_pots() -> PotStep:
-    """One name per line: every pot, images and half-made ones included."""
-    return _step("which pots there are", "ls", "-q")
-
-
-def list_running() -> PotStep:
-    """One name per line: the running pots."""
-    return _step("which pots run", "ps", "-q")

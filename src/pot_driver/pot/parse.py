@@ -40,16 +40,9 @@ class PotConf:
 
     cmd: str | None = None  # as the pot's shell will read it
     network_type: str = ""
-    stack: str = ""
-    dns: str = ""
-    ips: tuple[str, ...] = ()
-    hostname: str = ""
+    ips: tuple[str, ...] = ()  # without the interface of an alias
     attributes: Mapping[str, str] = field(default_factory=dict)
     export_ports: tuple[str, ...] = ()
-    env: tuple[str, ...] = ()  # raw
-    hosts: tuple[str, ...] = ()  # "ADDRESS NAME"
-    rss_cpus: str = ""
-    rss_memory: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,24 +52,6 @@ class FscompEntry:
     source: str
     destination: str
     option: str = ""  # "ro", "zfs-remount" or nothing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PotStatus:
-    """A pot's status file: the state and the host's ends of its network interfaces."""
-
-    state: str
-    interfaces: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceUsage:
-    """What `pot get-rss -J` tells; None where it told nothing."""
-
-    rss_bytes: int | None = None
-    swap_bytes: int | None = None
-    mhz: float | None = None
-    percent: float | None = None
 
 
 def messages(stdout: bytes) -> tuple[PotMessage, ...]:
@@ -106,32 +81,21 @@ def exit_code(last_run_stats: bytes) -> int | None:
 def pot_conf(text: str) -> PotConf:
     """Read pot.conf: the first line of a key counts, as for pot itself."""
     first: dict[str, str] = {}
-    several: dict[str, list[str]] = {"pot.env": [], "pot.hosts": [], "ip": []}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
-        if not equals or key.startswith("#"):
-            continue
-        first.setdefault(key, value)
-        if key in several:
-            several[key].append(value)
+        if equals and not key.startswith("#"):
+            first.setdefault(key, value)
     attribute = "pot.attr."
     return PotConf(
         cmd=first.get("pot.cmd") or None,
         network_type=_bare(first.get("network_type", "")),
-        stack=_bare(first.get("pot.stack", "")),
-        dns=_bare(first.get("pot.dns", "")),
-        ips=tuple(ip for value in several["ip"] for ip in value.strip('"').split()),
-        hostname=_bare(first.get("host.hostname", "")),
+        ips=tuple(ip.rpartition("|")[2] for ip in first.get("ip", "").strip('"').split()),
         attributes={
             key.removeprefix(attribute): value.strip() if key.endswith("exec_stop") else _bare(value)
             for key, value in first.items()
             if key.startswith(attribute)
         },
         export_ports=tuple(first.get("pot.export.ports", "").strip('"').split()),
-        env=tuple(several["pot.env"]),
-        hosts=tuple(several["pot.hosts"]),
-        rss_cpus=_bare(first.get("pot.rss.cpus", "")),
-        rss_memory=_bare(first.get("pot.rss.memory", "")),
     )
 
 
@@ -144,32 +108,6 @@ def fscomp(text: str) -> tuple[FscompEntry, ...]:
             option = words[2] if len(words) > 2 else ""  # noqa: PLR2004
             entries.append(FscompEntry(source=words[0], destination=words[1], option=option))
     return tuple(entries)
-
-
-def status_file(text: str) -> PotStatus | None:
-    """Read a status file."""
-    match = re.match(r"pot\.status=([^,\n]*),?(.*)", text)
-    if not match or not match[1]:
-        return None
-    interfaces = tuple(name for name in re.split(r"[:\s]+", match[2]) if name)
-    return PotStatus(state=match[1], interfaces=interfaces)
-
-
-def resource_usage(text: str) -> ResourceUsage | None:
-    """Read `get-rss -J`, which is not JSON when the host could not tell a value. None: nothing in it."""
-
-    def value(key: str) -> float | None:
-        match = re.search(rf'"{key}"\s*:\s*([0-9]*\.?[0-9]+)', text)
-        return float(match[1]) if match else None
-
-    rss, swap = value("RSS"), value("Swap")
-    usage = ResourceUsage(
-        rss_bytes=None if rss is None else int(rss),
-        swap_bytes=None if swap is None else int(swap),
-        mhz=value("TotalTicks"),
-        percent=value("Percent"),
-    )
-    return None if usage == ResourceUsage() else usage
 
 
 def rctl_usage(text: str) -> Mapping[str, int]:
