@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pot_driver.sim import images, install, jail, registry
+from pot_driver.sim import doctor, images, install, jail, registry
 from pot_driver.sim.root import Root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+ENDING_S = 5.0  # what was killed a moment ago may take this long to go
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
 
@@ -147,10 +148,7 @@ class Simulator:
         return read(Path(self.root.log)).splitlines()
 
     def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
-        deadline = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < deadline, "it did not come to pass"
-            time.sleep(0.005)
+        until(true, seconds)
 
     def close(self) -> None:
         for running in self._running:
@@ -160,6 +158,20 @@ class Simulator:
         jail.remove_all(self.root)
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(tmp_path: Path) -> Iterator[None]:
+    """No mount, namespace, process, interface or cgroup of a root below the test's directory outlives the test."""
+    interfaces = set(os.listdir("/sys/class/net"))
+    yield
+    root = Root(str(tmp_path))
+    deadline = time.monotonic() + ENDING_S
+    while (left := doctor.leftovers(root)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert left == []
+    new = set(os.listdir("/sys/class/net")) - interfaces
+    assert [name for name in new if name.startswith(("bridge", "epair", "jail", "alias"))] == []
+
+
 @pytest.fixture(scope="session")
 def image_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory that images are fetched from: `web` 1.0 and its copies under other names."""
@@ -167,6 +179,56 @@ def image_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = Root(str(place))
     images.create(root, "web", "1.0")
     return place / "images"
+
+
+class Jails:
+    """A root without pot: jails are made, joined and ended directly."""
+
+    def __init__(self, place: Path, archive: str) -> None:
+        self.root = Root(str(place / "jails"))
+        self._archive = archive
+        Path(self.root.run).mkdir(parents=True)
+
+    def unpacked(self, name: str) -> str:
+        """The m of a pot, made from an image."""
+        if not Path(self.root.m(name)).exists():
+            images.import_archive(self._archive, self.root.jail(name))
+        return self.root.m(name)
+
+    def create(self, name: str, *, helper_sleep: bool = True, **spec: Any) -> int:
+        path = self.unpacked(name)
+        wanted = jail.JailSpec(name=name, path=path, hostname=f"{name}.host", **spec)
+        return jail.create(self.root, wanted, helper_sleep=helper_sleep)
+
+    def run(self, name: str, *argv: str, **options: Any) -> Ended:
+        """Run a command in the jail to its end."""
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = self.attach(name, *argv, **{**streams, **options})
+        out, err = process.communicate(timeout=60)
+        return Ended(process.returncode, (out or b"").decode(), (err or b"").decode())
+
+    def sh(self, name: str, script: str, **options: Any) -> Ended:
+        return self.run(name, "sh", "-c", script, **options)
+
+    def attach(self, name: str, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
+        return jail.attach(self.root, name, list(argv), **{"env": {"PATH": PATH}, **options})
+
+    def lives(self, name: str) -> bool:
+        return jail.jid(self.root, name) is not None
+
+
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def jails(tmp_path: Path, image_dir: Path) -> Iterator[Jails]:
+    made = Jails(tmp_path, f"{image_dir}/web_1.0.xz")
+    yield made
+    jail.remove_all(made.root)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import time
@@ -52,9 +53,7 @@ def add_ncat(root: Root) -> None:
     """What makes pot believe in localhost-tunnel; the ports answer on localhost in any case."""
     place = root.path + "/usr/local/bin"
     os.makedirs(place, exist_ok=True)
-    with open(place + "/ncat", "w", encoding="utf-8") as file:
-        file.write("#!/bin/sh\nexit 1\n")
-    os.chmod(place + "/ncat", 0o755)
+    _put(place + "/ncat", "#!/bin/sh\nexit 1\n", mode=0o755)
 
 
 def reset(root: Root) -> None:
@@ -107,20 +106,22 @@ def _write_settings(root: Root) -> None:
         "POT_TMP": root.tmp,
     }
     default, own = (f"{root.etc}/{name}" for name in settings.FILES)
-    with open(default, "w", encoding="utf-8") as file:
-        file.write("# What pot takes where pot.conf says nothing. Written by pot-sim init.\n")
-        file.writelines(f"{key}={value}\n" for key, value in sorted(defaults.items()))
+    lines = [f"{key}={shlex.quote(value) if value else ''}\n" for key, value in sorted(defaults.items())]
+    _put(default, "# What pot takes where pot.conf says nothing. Written by pot-sim init.\n" + "".join(lines))
     if not os.path.exists(own):
-        with open(own, "w", encoding="utf-8") as file:
-            file.write("# Settings of this root; see pot.default.conf for their names.\n")
+        _put(own, "# Settings of this root; see pot.default.conf for their names.\n")
 
 
 def _executable(root: Root, name: str, module: str) -> None:
     python = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
     source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    path = f"{root.bin}/{name}"
+    _put(f"{root.bin}/{name}", _SCRIPT.format(python=python, source=source, module=module), mode=0o755)
+
+
+def _put(path: str, text: str, *, mode: int = 0o644) -> None:
+    """At once: commands of this root may be under way."""
     temporary = f"{path}.{os.getpid()}"
     with open(temporary, "w", encoding="utf-8") as file:
-        file.write(_SCRIPT.format(python=python, source=source, module=module))
-    os.chmod(temporary, 0o755)
+        file.write(text)
+    os.chmod(temporary, mode)
     os.rename(temporary, path)

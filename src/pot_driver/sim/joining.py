@@ -52,6 +52,7 @@ def run(
 
         return terminals.run(lambda: _waited(pot, name, argv, environment, account))
     if detached:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
         _started(pot, name, argv, environment, account, subprocess.DEVNULL)
         return 0
     return _waited(pot, name, argv, environment, account)

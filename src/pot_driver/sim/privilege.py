@@ -13,12 +13,12 @@ import os
 import signal
 
 from pot_driver.sim import linux, mutex, registry
+from pot_driver.sim.root import is_mighty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pot_driver.sim.root import Root
 
-_SYS_ADMIN = 1 << 21
 _EVERY_USER = "4294967295"  # as many as there are: the host's own user namespace
 
 
@@ -29,7 +29,7 @@ def is_offered(root: Root) -> bool:
 
 def gain(root: Root) -> str:
     """Be root from now on; otherwise, why that cannot be."""
-    if os.geteuid() == 0 and _capable():
+    if os.geteuid() == 0 and is_mighty():
         return ""
     try:
         with mutex.lock(root.run, "privilege"):
@@ -61,12 +61,6 @@ def drop(root: Root) -> None:
             os.kill(holder, signal.SIGKILL)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_file(root))
-
-
-def _capable() -> bool:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        line = next(line for line in file if line.startswith("CapEff:"))
-    return bool(int(line.split()[1], 16) & _SYS_ADMIN)
 
 
 def _file(root: Root) -> str:

@@ -13,6 +13,8 @@ import os
 
 VARIABLE = "POT_SIM_ROOT"
 
+_SYS_ADMIN = 1 << 21
+
 
 class Root:
     """The paths of one root. POT_FS_ROOT, POT_TMP and POT_CACHE may be moved by its pot.conf."""
@@ -67,6 +69,13 @@ def of_executable(script: str) -> Root:
 def from_environment() -> Root | None:
     path = os.environ.get(VARIABLE)
     return Root(os.path.realpath(path)) if path else None
+
+
+def is_mighty() -> bool:
+    """Whether root is root here, and not only in name: CAP_SYS_ADMIN."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        line = next(line for line in file if line.startswith("CapEff:"))
+    return bool(int(line.split()[1], 16) & _SYS_ADMIN)
 
 
 def boot_time(root: Root) -> int:

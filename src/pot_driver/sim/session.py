@@ -9,6 +9,7 @@ import os
 from importlib import import_module
 
 from pot_driver.sim import faults, settings
+from pot_driver.sim import root as roots
 from pot_driver.sim.root import Root
 from pot_driver.sim.shell import Exit, Options, complain, write
 
@@ -123,7 +124,9 @@ class Pot:
         return 1
 
     def is_root(self) -> bool:
-        from pot_driver.sim import privilege  # noqa: PLC0415 (reading needs none)
+        if os.geteuid() == 0 and roots.is_mighty():
+            return True
+        from pot_driver.sim import privilege  # noqa: PLC0415 (root needs none)
 
         if privilege.is_offered(self.root):
             problem = privilege.gain(self.root)
