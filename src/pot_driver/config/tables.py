@@ -94,7 +94,7 @@ TASK_OPTIONS: tuple[Option, ...] = (
     ),
     _texts(
         "args",
-        "Arguments. In shell mode they are joined to the command by blanks and read by the pot's `/bin/sh`.",
+        "Its arguments.",
         example="""args = ["-g", "'daemon off;'"]""",
     ),
     _text(
