@@ -1,0 +1,106 @@
+"""`pot-driver plan`: what people and programs are shown of a job."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pot_driver.operator import jobfile
+from pot_driver.operator.plan import plans_of
+
+HERE = Path(__file__).parent
+CORPUS = sorted((HERE / "corpus/jobs").iterdir())
+EXAMPLES = sorted((HERE.parents[1] / "examples").glob("*.nomad.hcl"))
+VALUES = {"images": "https://images.example.org", "host": "/srv", "port": "12000"}
+WRONG = """
+job "wrong" {
+  group "g" {
+    network {
+      port "http" {}
+    }
+    task "one" {
+      driver = "pot"
+      config {
+        image    = "https://images.example.org"
+        pot      = "web"
+        tag      = "1.0"
+        mount    = ["a"]
+        port_map = { htp = "80" }
+      }
+    }
+    task "two" {
+      driver = "pot"
+      env = { "my.key" = "1" }
+      config {
+        image = "https://images.example.org"
+        pot   = "web"
+        tag   = "1.0"
+      }
+    }
+  }
+}
+"""
+
+
+def plan(job: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    text = job.read_text()
+    given = [f"--var={name}={value}" for name, value in VALUES.items() if f'variable "{name}"' in text]
+    program = Path(sys.executable).parent / "pot-driver"
+    return subprocess.run([program, "plan", job, *options, *given], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("job", [CORPUS[0], *EXAMPLES], ids=lambda path: path.name)
+def test_a_good_job_is_shown_with_every_command_and_its_reason(job):
+    done = plan(job)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert any(line.strip().startswith("pot prepare -U ") for line in lines)
+    assert any("# mount /secrets: the task's secrets, and the driver's script" in line for line in lines)
+    assert lines[-1].strip().startswith("pot start -p ")
+
+
+def test_for_programs_it_is_json():
+    shown = json.loads(plan(CORPUS[0], "--json").stdout)
+
+    (task,) = shown["tasks"]
+    assert (shown["job"], task["group"], task["task"], task["problems"]) == ("nginx", "web", "nginx", [])
+    assert [command["argv"][:2] for command in task["commands"]] == [
+        ["pot", verb] for verb in ("prepare", "info", "set-attribute", "copy-in", *["mount-in"] * 4, "set-rss", "start")
+    ]
+    assert all(command["reason"] and command["timeout"] for command in task["commands"])
+    assert task["ports"] == {"http": 80}
+
+
+def test_it_says_the_same_each_time():
+    assert plan(CORPUS[7]).stdout == plan(CORPUS[7]).stdout
+
+
+def test_all_problems_of_all_tasks_are_shown(tmp_path):
+    job = tmp_path / "wrong.nomad.hcl"
+    job.write_text(WRONG)
+    done = plan(job)
+
+    assert done.returncode == 2
+    assert 'problem: mount: "a" is not "SOURCE:DESTINATION"' in done.stdout
+    assert 'problem: port_map: there is no port with the label "htp"' in done.stdout
+    assert 'task "two" of group "g"' in done.stdout
+    assert "note: env: my.key is not a name that a shell can export" in done.stdout
+
+
+@pytest.mark.parametrize("job", CORPUS, ids=lambda path: path.name)
+def test_every_job_of_the_corpus_can_be_planned(job):
+    text = job.read_text()
+    values = {name: value for name, value in VALUES.items() if f'variable "{name}"' in text}
+    (task,) = plans_of(jobfile.read(job, values))
+
+    if job.name.startswith("19"):
+        assert 'No argument or block type is named "pot_name"' in task.problems[0]
+    elif job.name.startswith("14"):
+        assert task.problems == ('image: "IMAGES" is not a URL that begins with http://, https:// or file://',)
+    else:
+        assert task.problems == ()
