@@ -54,6 +54,14 @@ class FscompEntry:
     option: str = ""  # "ro", "zfs-remount" or nothing
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PotStatus:
+    """A pot's status file: the state and the host's ends of its network interfaces."""
+
+    state: str
+    interfaces: tuple[str, ...] = ()
+
+
 def messages(stdout: bytes) -> tuple[PotMessage, ...]:
     """Pot's own lines among everything on its stdout."""
     found = (_MESSAGE.match(line) for line in _lines(stdout))
@@ -108,6 +116,15 @@ def fscomp(text: str) -> tuple[FscompEntry, ...]:
             option = words[2] if len(words) > 2 else ""  # noqa: PLR2004
             entries.append(FscompEntry(source=words[0], destination=words[1], option=option))
     return tuple(entries)
+
+
+def status_file(text: str) -> PotStatus | None:
+    """Read a status file."""
+    match = re.match(r"pot\.status=([^,\n]*),?(.*)", text)
+    if not match or not match[1]:
+        return None
+    interfaces = tuple(name for name in re.split(r"[:\s]+", match[2]) if name)
+    return PotStatus(state=match[1], interfaces=interfaces)
 
 
 def rctl_usage(text: str) -> Mapping[str, int]:
