@@ -45,9 +45,18 @@ class PotPaths:
         """The exit code of the last run."""
         return self.conf_dir(name) / ".last_run_stats"
 
+    def status(self, name: str) -> Path:
+        """The pot's state."""
+        return self.tmp / f"pot_status_{name}"
+
     def main_pid(self, name: str) -> Path:
         """The pid of the command, from half a second after its start."""
         return self.tmp / f"pot_main_pid_{name}"
+
+    @property
+    def hosts_temporary(self) -> Path:
+        """The one temporary file of set-hosts; a leftover makes every set-hosts on the host fail."""
+        return self.tmp / "pot-set-hosts"
 
     def image_file(self, image: str, tag: str) -> Path:
         """The cached image; beside it `.meta`, `.skein` and `.skein.sig`."""
