@@ -53,11 +53,6 @@ class PotPaths:
         """The pid of the command, from half a second after its start."""
         return self.tmp / f"pot_main_pid_{name}"
 
-    @property
-    def hosts_temporary(self) -> Path:
-        """The one temporary file of set-hosts; a leftover makes every set-hosts on the host fail."""
-        return self.tmp / "pot-set-hosts"
-
     def image_file(self, image: str, tag: str) -> Path:
         """The cached image; beside it `.meta`, `.skein` and `.skein.sig`."""
         return self.cache / f"{image}_{tag}.xz"
