@@ -62,6 +62,13 @@ def read(path: Path) -> str:
     return path.read_bytes().decode(errors="surrogateescape")
 
 
+def wait_until(true: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.005)
+
+
 class Simulator:
     """One root, and a host with some files."""
 
@@ -148,7 +155,7 @@ class Simulator:
         return read(Path(self.root.log)).splitlines()
 
     def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
-        until(true, seconds)
+        wait_until(true, seconds)
 
     def close(self) -> None:
         for running in self._running:
@@ -186,13 +193,14 @@ class Jails:
 
     def __init__(self, place: Path, archive: str) -> None:
         self.root = Root(str(place / "jails"))
-        self._archive = archive
+        self.archive = archive
+        self._commands: list[subprocess.Popen[bytes]] = []
         Path(self.root.run).mkdir(parents=True)
 
     def unpacked(self, name: str) -> str:
         """The m of a pot, made from an image."""
         if not Path(self.root.m(name)).exists():
-            images.import_archive(self._archive, self.root.jail(name))
+            images.import_archive(self.archive, self.root.jail(name))
         return self.root.m(name)
 
     def create(self, name: str, *, helper_sleep: bool = True, **spec: Any) -> int:
@@ -211,24 +219,30 @@ class Jails:
         return self.run(name, "sh", "-c", script, **options)
 
     def attach(self, name: str, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
-        return jail.attach(self.root, name, list(argv), **{"env": {"PATH": PATH}, **options})
+        process = jail.attach(self.root, name, list(argv), **{"env": {"PATH": PATH}, **options})
+        self._commands.append(process)
+        return process
+
+    def close(self) -> None:
+        jail.remove_all(self.root)
+        for command in self._commands:
+            command.wait()
 
     def lives(self, name: str) -> bool:
         return jail.jid(self.root, name) is not None
 
 
-def until(true: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    """Wait until something is true; fail if it does not come to pass."""
+    return wait_until
 
 
 @pytest.fixture
 def jails(tmp_path: Path, image_dir: Path) -> Iterator[Jails]:
     made = Jails(tmp_path, f"{image_dir}/web_1.0.xz")
     yield made
-    jail.remove_all(made.root)
+    made.close()
 
 
 @pytest.fixture

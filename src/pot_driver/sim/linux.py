@@ -33,6 +33,7 @@ _AT_RECURSIVE = 0x8000
 _OPEN_TREE_CLONE = 0x1
 _OPEN_TREE_CLOEXEC = 0o2000000
 _MOVE_MOUNT_F_EMPTY_PATH = 0x4
+_MOVE_MOUNT_T_SYMLINKS = 0x10
 _MOUNT_ATTR_RDONLY = 0x1
 _CLONE_PARENT = 0x8000
 _SYS_OPEN_TREE = 428
@@ -106,10 +107,8 @@ def open_tree(path: str, *, recursive: bool = False) -> int:
 
 def move_mount(tree: int, target: str) -> None:
     """Attach what `open_tree` gave at `target`."""
-    _check(
-        _libc.syscall(_SYS_MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH),
-        target,
-    )
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_SYMLINKS
+    _check(_libc.syscall(_SYS_MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), flags), target)
 
 
 def set_readonly(tree: int) -> None:
