@@ -253,6 +253,19 @@ def sim(tmp_path: Path, image_dir: Path) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
+def run() -> Callable[..., Ended]:
+    """Run a program, with nothing of an environment but what is given."""
+
+    def run(*argv: str, **env: str) -> Ended:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def pot_sim() -> Callable[..., Ended]:
     """Run the `pot-sim` command."""
 

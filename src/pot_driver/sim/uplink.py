@@ -147,7 +147,12 @@ def _export(pot: Pot, name: str) -> list[_Port]:
     ports: list[_Port] = []
     tunnel = conf.get(pot.root, name, "pot.attr.localhost-tunnel") == "YES"
     for word in wanted:
-        ports.append(_port(pot, word, [port.host for port in ports]))
+        port = _port(pot, word, [port.host for port in ports])
+        ports.append(port)
+        pot.debug(
+            f"Redirect: from {_outside(pot)} : {port.proto}:{port.host} "
+            f"to {conf.ip(pot.root, name)} : {port.proto}:{port.pot}"
+        )
         if tunnel and not os.access(pot.root.path + _NCAT, os.X_OK):
             pot.error("nmap package is missing, localhost-tunnel attribute ignored")
     if faults.on(pot.root, "pfctl", name):
@@ -170,10 +175,13 @@ def _port(pot: Pot, word: str, taken: list[int]) -> _Port:
 
 
 def _rule(pot: Pot, name: str, port: _Port) -> str:
-    outside = pot.config["POT_EXTIF"]
-    to = pot.config["POT_EXTIF_ADDR"] or f"({outside})"
-    inside = f"{conf.ip(pot.root, name)} port {port.pot}"
-    return f"rdr pass on {outside} proto {port.proto} from any to {to} port {port.host} -> {inside}"
+    outside = f"{pot.config['POT_EXTIF']} proto {port.proto} from any to {_outside(pot)} port {port.host}"
+    return f"rdr pass on {outside} -> {conf.ip(pot.root, name)} port {port.pot}"
+
+
+def _outside(pot: Pot) -> str:
+    """Whose ports are redirected, as pf reads it."""
+    return pot.config["POT_EXTIF_ADDR"] or f"({pot.config['POT_EXTIF']})"
 
 
 def _free_port(pot: Pot, taken: list[int]) -> int:

@@ -13,15 +13,16 @@ from pot_driver.sim.shell import Exit
 def run(pot: Pot, args: list[str]) -> int:
     given = dict(pot.options("update-config", args, "hvp:a"))
     name = given.get("p", "")
-    every = "a" in given
-    if not name and not every:
-        raise Exit(pot.usage_error("update-config", "A pot name is mandatory"))
     pot.must_be_root()
-    for each in pots.names(pot.root) if every else [name]:
+    if not name and "a" not in given:
+        raise Exit(pot.usage_error("update-config", "A pot name or -a are mandatory"))
+    for each in [name] if name else pots.names(pot.root):
         if not pots.check(pot, each):
             pot.error("Invalid pot name")
-            return 1
+            raise Exit(1)
         _update(pot, each)
+        if not name:
+            pot.debug(f"Updated {each} configuration")
     return 0
 
 
@@ -33,3 +34,4 @@ def _update(pot: Pot, name: str) -> None:
         if not conf.get(pot.root, name, key):
             pot.debug(f"{key}={value}")
             conf.append(conf.path(pot.root, name), [f"{key}={value}"])
+    conf.update_fscomp(pot.root, name)

@@ -23,8 +23,22 @@ def run(pot: Pot, args: list[str]) -> int:
     if bridge and bridge not in pots.bridges(pot.root):
         pot.error(f"{bridge} is not a valid bridge")
         return 0
+    if epair.bridge_up(pot.root, bridge):
+        pot.debug("Bridge bridge0 already present")
+    else:
+        pot.debug("Bridge created bridge0")
+        pot.debug(f"Bridge bridge0 configured with IP {_address(pot, bridge)}")
     if epair.start_bridge(pot.root, bridge):
         complain("pf enabled")
         return 0
     complain("pfctl: pf already enabled")
     return 1
+
+
+def _address(pot: Pot, bridge: str) -> str:
+    if not bridge:
+        return f"{pot.config['POT_GATEWAY']} netmask {pot.config['POT_NETMASK']}"
+    from pot_driver.sim import network  # noqa: PLC0415 (only for private bridges)
+
+    net, gateway = network.private_bridge(pot.root, bridge)
+    return f"{gateway}/{net.rpartition('/')[2]}"
