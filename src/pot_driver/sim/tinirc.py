@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 
 from pot_driver.sim import conf, mounts
+from pot_driver.sim.shell import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pot_driver.sim.root import Root
 
@@ -40,7 +41,8 @@ def path(root: Root, name: str) -> str:
 def begin(root: Root, name: str, stack: str) -> None:
     mapped = "100" if stack == "ipv4" else "35"
     table = ["        " + row.format(mapped=mapped) for row in _PRECEDENCE]
-    conf.write_in_pot(
+    _say(
+        conf.write_in_pot,
         path(root, name),
         [
             "# created automatically by pot, changes will be overwritten",
@@ -57,7 +59,8 @@ def begin(root: Root, name: str, stack: str) -> None:
 
 def interface(root: Root, name: str, epair: str, setup: Iterable[str]) -> None:
     """Wait a second for the pot's end of an epair, then configure it."""
-    conf.append(
+    _say(
+        conf.append,
         path(root, name),
         [
             f"if ! ifconfig {epair} >/dev/null 2>&1; then",
@@ -75,10 +78,19 @@ def interface(root: Root, name: str, epair: str, setup: Iterable[str]) -> None:
 def environment(root: Root, name: str, facts: Iterable[str]) -> None:
     """The pot's variables, whose values the shell evaluates, and what pot itself exports."""
     variables = ["export " + value for value in conf.get_lines(root, name, "pot.env")]
-    conf.append(path(root, name), [*variables, *facts])
+    _say(conf.append, path(root, name), [*variables, *facts])
 
 
 def finish(root: Root, name: str, command: str, *, bridged: bool) -> None:
     loopback = ["ifconfig lo0 inet 127.0.0.1 alias"] if bridged else []
-    conf.append(path(root, name), [*loopback, f"exec {command}"])
-    os.chmod(path(root, name), os.stat(path(root, name)).st_mode | 0o111)
+    _say(conf.append, path(root, name), [*loopback, f"exec {command}"])
+    if os.path.exists(path(root, name)):
+        os.chmod(path(root, name), os.stat(path(root, name)).st_mode | 0o111)
+
+
+def _say(write: Callable[[str, Iterable[str]], None], file: str, lines: Iterable[str]) -> None:
+    """A pot without /tmp is no reason to stop; jexec will not find the script."""
+    try:
+        write(file, lines)
+    except OSError as error:
+        complain(f"cannot create {file}: {error.strerror}")
