@@ -281,8 +281,8 @@ async def _content(path: Path) -> str:
 
 
 def _close_stderr(plugin: Plugin) -> None:
-    assert plugin._transport
-    pipe = plugin._transport.get_pipe_transport(2)
+    assert plugin._pipes
+    pipe = plugin._pipes._transport.get_pipe_transport(2)
     assert pipe
     pipe.close()
 
