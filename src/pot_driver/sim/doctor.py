@@ -23,7 +23,7 @@ def leftovers(root: Root) -> list[str]:
 
 def incapable() -> str:
     """Why this machine can run no pots, for this user; empty if it can."""
-    own_user = 0 if os.geteuid() == 0 else linux.NEWUSER
+    own_user = 0 if privilege.is_capable() else linux.NEWUSER
     wanted = linux.NEWNS | linux.NEWPID | linux.NEWNET | linux.NEWUTS | linux.NEWIPC
     child = os.fork()
     if child == 0:
@@ -36,7 +36,7 @@ def incapable() -> str:
     if not number:
         return ""
     who = "root" if os.geteuid() == 0 else "this user"
-    return f"a pot needs namespaces of its own, which {who} does not get here ({os.strerror(number)})"
+    return f"{who} gets no new namespaces here ({os.strerror(number)}). {privilege.ADVICE}"
 
 
 def _processes(root: Root) -> Iterator[str]:

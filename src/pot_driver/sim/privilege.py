@@ -19,6 +19,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pot_driver.sim.root import Root
 
+ADVICE = (
+    "Run it as root; in a container, in a privileged one; or allow unprivileged user namespaces "
+    "(user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
+)
 _EVERY_USER = "4294967295"  # as many as there are: the host's own user namespace
 
 
@@ -29,7 +33,7 @@ def is_offered(root: Root) -> bool:
 
 def gain(root: Root) -> str:
     """Be root from now on; otherwise, why that cannot be."""
-    if os.geteuid() == 0 and is_mighty():
+    if is_capable():
         return ""
     try:
         with mutex.lock(root.run, "privilege"):
@@ -39,12 +43,13 @@ def gain(root: Root) -> str:
         os.close(namespace)
         linux.unshare(linux.NEWNS)  # only mounts of one's own may be copied
     except OSError as error:
-        return (
-            f"neither root nor a user namespace: {error.strerror}. Run it as root; in a container, as a privileged "
-            "one; or allow unprivileged user namespaces (user.max_user_namespaces, kernel.unprivileged_userns_clone, "
-            "kernel.apparmor_restrict_unprivileged_userns)"
-        )
+        return f"neither root nor a user namespace: {error.strerror}. {ADVICE}"
     return ""
+
+
+def is_capable() -> bool:
+    """Root with what root may do, as opposed to that of an unprivileged container."""
+    return os.geteuid() == 0 and is_mighty()
 
 
 def is_own_namespace() -> bool:

@@ -74,7 +74,7 @@ class _Process:
                 return self._file("comm").rstrip("\n")
             case "command":
                 words = self._file("cmdline").split("\0")[:-1]
-                return " ".join(words) or f"[{self._file('comm').rstrip()}]"
+                return " ".join(words).replace("\n", "\\n") or f"[{self._file('comm').rstrip()}]"
             case "start" | "lstart":
                 return self._started(keyword)
             case "tt":
