@@ -17,19 +17,15 @@ APPLICATION_ERROR = 125  # pot start: the app ended non-zero
 SIGNAL_BASE = 128
 
 
-def result(
-    record: ExitRecord | None, *, exit_code: int | None, began: bool, stopped_by_us: bool, words: str
-) -> ExitResult:
-    """The truth about an end.
+def result(record: ExitRecord | None, *, exit_code: int | None, stopped_by_us: bool, words: str) -> ExitResult:
+    """The truth about the end of a task that has run.
 
-    `record`: what the keeper wrote; `exit_code`: last-run-stats asked afterwards; `began`: the task's start script ran;
-    `words`: what pot and the host's tools said meanwhile.
+    `record`: what the keeper wrote; `exit_code`: last-run-stats asked afterwards; `words`: what pot and the host's
+    tools said meanwhile.
     """
     code = exit_code if record is None or record.exit_code is None else record.exit_code
     said = f": {words}" if words else ""
     if code is not None:
-        if code != 0 and not began and not stopped_by_us:
-            return ExitResult(exit_code=code, err=f"the jail did not start{said}")
         outside = code != 0 and record is not None and record.start_status == 0 and not stopped_by_us
         return of_code(code, err="the pot was stopped by someone else on the host" if outside else "")
     if record is None:
@@ -38,12 +34,10 @@ def result(
         )
     if record.start_status == APPLICATION_ERROR:
         return ExitResult(exit_code=APPLICATION_ERROR, err=f"the application failed with an unknown exit code{said}")
-    if record.start_status == 0 or record.start_status > SIGNAL_BASE or began:
-        return ExitResult(
-            exit_code=UNKNOWN,
-            err=f"exit code unknown: pot start ended with {record.start_status}, and pot has no exit code{said}",
-        )
-    return ExitResult(exit_code=record.start_status, err=f"the jail did not start{said}")
+    return ExitResult(
+        exit_code=UNKNOWN,
+        err=f"exit code unknown: pot start ended with {record.start_status}, and pot has no exit code{said}",
+    )
 
 
 def of_code(code: int, *, err: str = "") -> ExitResult:

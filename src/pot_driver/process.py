@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from pot_driver.errors import PotFailed, TimedOut
+from pot_driver.errors import PotFailed, TimedOut, TryAgain
 
 # FreeBSD's own: /usr/local last, where pot, potnet and ncat live. Never the plugin's inherited PATH.
 HOST_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
@@ -180,16 +180,20 @@ class Processes:
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
     ) -> _Process:
-        popen = subprocess.Popen(
-            (self.find(argv[0]), *argv[1:]),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=self._env,
-            cwd="/",
-            bufsize=0,
-            start_new_session=True,
-        )
+        path = self.find(argv[0])
+        try:
+            popen = subprocess.Popen(
+                (path, *argv[1:]),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=self._env,
+                cwd="/",
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:  # too many processes or open files, no memory, arguments too long
+            raise TryAgain(f"cannot run {path}: {error.strerror}") from error
         return await _Process.watch(popen)
 
 

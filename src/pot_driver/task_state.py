@@ -9,6 +9,7 @@ Not here: whether the task still lives.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from pot_driver.errors import PotFailed
 from pot_driver.model import BootId, DriverNetwork, TaskConfig, TaskRecord
 
 VERSION = 3
+_YEAR_1_TO_1970_S = 62_135_596_800
 
 
 def encode(record: TaskRecord) -> bytes:
@@ -44,18 +46,18 @@ def encode(record: TaskRecord) -> bytes:
     return packed
 
 
-def decode(version: int, data: bytes, config: TaskConfig, legacy_pot_name: Callable[[TaskConfig], str]) -> TaskRecord:
+def decode(version: int, data: bytes, config: TaskConfig, legacy_pot_name: Callable[[str], str]) -> TaskRecord:
     """The record in a handle of any version; PotFailed when it cannot be read."""
     if version == VERSION:
         return decode_record(data)
     if version == 2:  # noqa: PLR2004 - the Go driver's
-        _check_go(data)
+        state = _go_state(data)
         return TaskRecord(
             id=config.id,
             name=config.name,
             alloc_id=config.alloc_id,
-            pot_name=legacy_pot_name(config),
-            started_at_s=0.0,
+            pot_name=legacy_pot_name(config.id),
+            started_at_s=_go_time(state.get(b"StartedAt")),
             boot=BootId(),
             limited=True,  # it limits the memory of every task
         )
@@ -92,10 +94,22 @@ def decode_record(data: bytes) -> TaskRecord:
         raise PotFailed(f"cannot read the task's handle: {type(error).__name__} {error}") from error
 
 
-def _check_go(data: bytes) -> None:
-    # Nothing of it is needed, but something else than the Go driver's state must not be taken for it.
-    if b"ContainerName" not in _unpack(data, raw=True):
+def _go_state(data: bytes) -> Mapping[Any, Any]:
+    state = _unpack(data, raw=True)
+    # Little of it is needed, but something else than the Go driver's state must not be taken for it.
+    if b"ContainerName" not in state:
         raise PotFailed("cannot read the task's handle: it is not of nomad-pot-driver 0.10.0")
+    return state
+
+
+def _go_time(value: object) -> float:
+    """Go's binary form of a time: a version, seconds since the year 1, nanoseconds, and a time zone."""
+    if not isinstance(value, bytes) or len(value) < 13 or value[0] not in {1, 2}:  # noqa: PLR2004
+        return 0.0
+    seconds: int
+    nanoseconds: int
+    seconds, nanoseconds = struct.unpack_from(">qi", value, 1)
+    return max(0.0, seconds - _YEAR_1_TO_1970_S + nanoseconds / 1e9)
 
 
 def _unpack(data: bytes, *, raw: bool) -> Mapping[Any, Any]:

@@ -56,8 +56,9 @@ class Task:
         self.result: ExitResult | None = None
         self.completed_at_s = 0.0
         self.waiters = 0  # callers of WaitTask at this moment
+        self.unwanted = False  # its start, if that is still going on
         self.stop_wanted = False  # whether its end is ours
-        self.changing = asyncio.Lock()  # stop and destroy, one at a time
+        self.changing = asyncio.Lock()  # start, stop and destroy, one at a time
         self._over = asyncio.Event()
 
     @property
@@ -89,6 +90,10 @@ class Task:
     def alive(self) -> bool:
         """Whether the app may run."""
         return self.phase in (Phase.RUNNING, Phase.STOPPING)
+
+    def abandon(self) -> None:
+        """Nobody wants it to come up any more; it is the start's business to look."""
+        self.unwanted = True
 
     def started(self, record: TaskRecord) -> None:
         """The app's script runs."""
@@ -135,12 +140,11 @@ class TaskTable:
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
 
-    def add(self, record: TaskRecord) -> Task:
+    def add(self, task: Task) -> None:
         """Begin a task; TaskExists if its id is taken."""
-        if record.id in self._tasks:
-            raise TaskExists(record.id)
-        task = self._tasks[record.id] = Task(record)
-        return task
+        if task.id in self._tasks:
+            raise TaskExists(task.id)
+        self._tasks[task.id] = task
 
     def find(self, task_id: str) -> Task | None:
         """The task, or None."""
@@ -159,4 +163,5 @@ class TaskTable:
             del self._tasks[task.id]
 
     def __iter__(self) -> Iterator[Task]:
+        """All of them, the oldest first."""
         return iter(list(self._tasks.values()))

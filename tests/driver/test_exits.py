@@ -15,13 +15,9 @@ codes = st.none() | st.integers(0, 255)
 records = st.none() | st.builds(ExitRecord, start_status=st.integers(0, 255), exit_code=codes)
 
 
-def result(record: ExitRecord | None, code: int | None = None, *, began: bool = True, ours: bool = False) -> object:
-    return exits.result(record, exit_code=code, began=began, stopped_by_us=ours, words="pot's words")
-
-
-@given(records, codes, st.booleans(), st.booleans())
-def test_success_needs_a_known_zero(record: ExitRecord | None, code: int | None, began: bool, ours: bool) -> None:
-    ended = exits.result(record, exit_code=code, began=began, stopped_by_us=ours, words="")
+@given(records, codes, st.booleans())
+def test_success_needs_a_known_zero(record: ExitRecord | None, code: int | None, ours: bool) -> None:
+    ended = exits.result(record, exit_code=code, stopped_by_us=ours, words="")
     known = code if record is None or record.exit_code is None else record.exit_code
 
     assert ended.successful == (known == 0)
@@ -41,28 +37,21 @@ def test_a_death_by_signal_is_told_twice(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "began", "ours", "code", "err"),
+    ("record", "ours", "code", "err"),
     [
-        (ExitRecord(start_status=0, exit_code=0), True, False, 0, ""),
-        (ExitRecord(start_status=125, exit_code=3), True, False, 3, ""),
-        (ExitRecord(start_status=125, exit_code=125), True, False, 125, ""),
-        (ExitRecord(start_status=0, exit_code=143), True, True, 143, ""),
-        (
-            ExitRecord(start_status=0, exit_code=143),
-            True,
-            False,
-            143,
-            "the pot was stopped by someone else on the host",
-        ),
-        (ExitRecord(start_status=125, exit_code=1), False, False, 1, "the jail did not start: pot's words"),
-        (ExitRecord(start_status=1, exit_code=None), False, False, 1, "the jail did not start: pot's words"),
-        (ExitRecord(start_status=0, exit_code=None), True, False, -1, "exit code unknown: pot start ended with 0"),
-        (ExitRecord(start_status=125, exit_code=None), True, False, 125, "with an unknown exit code"),
-        (None, True, False, -1, "exit code unknown: pot start was killed"),
+        (ExitRecord(start_status=0, exit_code=0), False, 0, ""),
+        (ExitRecord(start_status=125, exit_code=3), False, 3, ""),
+        (ExitRecord(start_status=125, exit_code=125), False, 125, ""),
+        (ExitRecord(start_status=0, exit_code=143), True, 143, ""),
+        (ExitRecord(start_status=0, exit_code=143), False, 143, "the pot was stopped by someone else on the host"),
+        (ExitRecord(start_status=1, exit_code=None), False, -1, "exit code unknown: pot start ended with 1"),
+        (ExitRecord(start_status=0, exit_code=None), False, -1, "exit code unknown: pot start ended with 0"),
+        (ExitRecord(start_status=125, exit_code=None), False, 125, "with an unknown exit code: pot's words"),
+        (None, False, -1, "exit code unknown: pot start was killed"),
     ],
 )
-def test_the_table_of_ends(record: ExitRecord | None, began: bool, ours: bool, code: int, err: str) -> None:
-    ended = exits.result(record, exit_code=None, began=began, stopped_by_us=ours, words="pot's words")
+def test_the_table_of_ends(record: ExitRecord | None, ours: bool, code: int, err: str) -> None:
+    ended = exits.result(record, exit_code=None, stopped_by_us=ours, words="pot's words")
 
     assert ended.exit_code == code
     assert err in ended.err

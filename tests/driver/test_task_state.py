@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgpack
 import pytest
 from hypothesis import given
@@ -41,8 +43,8 @@ STORED_3 = bytes.fromhex(
 )
 
 
-def name_of(config: TaskConfig) -> str:
-    return f"go_{config.name}"
+def name_of(task_id: str) -> str:
+    return f"go_{task_id}"
 
 
 @given(records)
@@ -78,7 +80,8 @@ def test_a_handle_of_the_go_driver_is_read() -> None:
     )
     record = task_state.decode(2, go, CONFIG, name_of)
 
-    assert (record.pot_name, record.id, record.secrets_dir) == ("go_web", CONFIG.id, "")
+    assert (record.pot_name, record.id, record.secrets_dir) == (f"go_{CONFIG.id}", CONFIG.id, "")
+    assert record.started_at_s == datetime(2021, 11, 9, 23, 53, 35, tzinfo=UTC).timestamp()
 
 
 @pytest.mark.parametrize("version", [0, 1, 4, 99])

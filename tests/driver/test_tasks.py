@@ -100,9 +100,10 @@ async def _refused(task: Task) -> bool:
 
 def test_the_table_has_one_task_per_id() -> None:
     table = TaskTable()
-    task = table.add(record("a"))
+    task = Task(record("a"))
+    table.add(task)
     with pytest.raises(TaskExists, match='"a" already started'):
-        table.add(record("a"))
+        table.add(Task(record("a")))
     table.remove(Task(record("a")))  # another task of that id is not this one
 
     assert table.get("a") is task

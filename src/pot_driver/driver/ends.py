@@ -9,10 +9,8 @@ Not here: what to do about it.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from enum import Enum
-from pathlib import Path
 
 import structlog
 
@@ -80,15 +78,9 @@ def now_known(host: Host, task: Task, code: int | None) -> ExitResult:
     return exits.result(
         home.exit_record(),
         exit_code=code,
-        began=began(task.record),
         stopped_by_us=task.stop_wanted,
         words=words(home),
     )
-
-
-def began(record: TaskRecord) -> bool:
-    """Whether the task's start script ran in the jail; not knowable for the Go driver's pots, so taken for granted."""
-    return not record.secrets_dir or os.path.lexists(Path(record.secrets_dir, ".pot", "started"))
 
 
 def words(home: Home) -> str:
@@ -96,6 +88,16 @@ def words(home: Home) -> str:
     lines = (line.strip().removeprefix("###>").strip() for line in home.start_log().splitlines())
     trouble = [line for line in lines if line and not _HARMLESS.match(line)]
     return "; ".join(dict.fromkeys(trouble[-WORDS:]))
+
+
+async def pot_state(host: Host, pot_name: str) -> str:
+    """The state that pot wrote down last, "" when there is none."""
+    paths = await host.paths()
+    try:
+        status = parse.status_file(paths.status(pot_name).read_text(errors="replace"))
+    except OSError:
+        return ""
+    return status.state if status else ""
 
 
 async def exit_code(host: Host, pot_name: str) -> int | None:
@@ -127,9 +129,10 @@ async def _jail_gone(host: Host, pot_name: str) -> None:
 
 
 async def _late_exit_code(host: Host, pot_name: str) -> int | None:
+    paths = await host.paths()
     for _ in range(int(LATE_CODE_S / JAIL_POLL_S)):
         code = await exit_code(host, pot_name)
-        if code is not None:
+        if code is not None or not paths.pot(pot_name).exists():
             return code
         await asyncio.sleep(JAIL_POLL_S)
-    return None
+    return await exit_code(host, pot_name)

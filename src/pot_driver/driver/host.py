@@ -9,12 +9,19 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
+from pot_driver import task_state
 from pot_driver.config import PluginConfig
+from pot_driver.errors import PotFailed
 from pot_driver.keeper.home import Homes
+from pot_driver.model import TaskRecord
 from pot_driver.pot import layout
 from pot_driver.pot.cli import Pot
 from pot_driver.pot.layout import PotPaths
 from pot_driver.process import Processes
+
+log = structlog.get_logger()
 
 
 class Host:
@@ -30,6 +37,19 @@ class Host:
         self.set_hosts = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._paths: PotPaths | None = None
+
+    def record(self, pot_name: str) -> TaskRecord | None:
+        """What the state directory says of this pot's task; None also where that cannot be read."""
+        state = self.homes.of(pot_name).load()
+        try:
+            return None if state is None else task_state.decode_record(state)
+        except PotFailed as error:
+            log.warning("a task's state is damaged", pot=pot_name, error=str(error))
+            return None
+
+    def records(self) -> list[TaskRecord]:
+        """All tasks of which the state directory knows."""
+        return [record for home in self.homes.all() if (record := self.record(home.path.name))]
 
     async def paths(self) -> PotPaths:
         """Where pot keeps its files; asked once."""

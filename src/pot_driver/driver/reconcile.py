@@ -5,7 +5,8 @@ A pot is removed only if all of this is so:
     a path below this client's own allocation directory is in its record or its mounts: another client's never is;
     it is older than the grace, and so is our time with the agent, which recovers its tasks in that time.
 
-A running task that nobody waits for has lost its owner, too: Nomad waits for every task that it knows.
+A task of ours is removed if nobody has waited for it all that time and its allocation's directory is gone. That nobody
+waits is not enough: an agent waits only after a restored task's hooks are through, which may take for ever.
 
 Not here: how a pot is removed (see `undo`).
 """
@@ -14,20 +15,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
-from pot_driver import task_state
 from pot_driver.clock import Clock
 from pot_driver.driver.host import Host
-from pot_driver.driver.undo import undo
-from pot_driver.errors import DriverError, PotFailed
+from pot_driver.driver.lives import Lives
+from pot_driver.errors import DriverError
 from pot_driver.events import Events
 from pot_driver.model import BootId, TaskConfig, TaskRecord
 from pot_driver.pot import parse
-from pot_driver.tasks import TaskTable
+from pot_driver.tasks import Phase, TaskTable
 
 log = structlog.get_logger()
 
@@ -35,23 +36,30 @@ _OURS = re.compile(r"(?P<task>.+)_(?P<invocation>[0-9a-f]{8})_(?P<alloc>[0-9a-f]
 
 
 class Reconciler:
-    """Looks for orphans from time to time, once the agent is there."""
+    """Looks for orphans from time to time, while an agent is attached."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        tasks: TaskTable,
-        events: Events,
-        host: Callable[[], Host],
-        destroy: Callable[[str], Awaitable[None]],
-    ) -> None:
+    def __init__(self, clock: Clock, tasks: TaskTable, events: Events, lives: Lives, host: Callable[[], Host]) -> None:
         self._clock = clock
         self._tasks = tasks
         self._events = events
+        self._lives = lives
         self._host = host
-        self._destroy = destroy
         self._alloc_roots: set[Path] = set()
+        self._agents = 0
+        self._since_s = 0.0  # when the first of them came
         self._lonely: dict[str, float] = {}  # task id → since when nobody waits for it
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """An agent is there for as long as this lasts."""
+        if not self._agents:
+            self._since_s = self._clock.monotonic_s()
+            self._lonely.clear()
+        self._agents += 1
+        try:
+            yield
+        finally:
+            self._agents -= 1
 
     def learn(self, task: TaskConfig) -> None:
         """Remember where this client's allocations lie."""
@@ -59,12 +67,10 @@ class Reconciler:
             self._alloc_roots.add(Path(task.alloc_dir).parent)
 
     async def run(self) -> None:
-        """Look, period after period, for as long as the agent stays."""
-        since_s = self._clock.monotonic_s()
+        """Look, period after period, for as long as the plugin serves."""
         while True:
-            options = self._host().config.reconciler
-            await asyncio.sleep(options.period_s)
-            if options.enabled and self._clock.monotonic_s() - since_s > options.creation_grace_s:
+            await asyncio.sleep(self._host().config.reconciler.period_s)
+            if self._may_look():
                 try:
                     await self.sweep()
                 except DriverError as error:
@@ -72,27 +78,32 @@ class Reconciler:
                 except Exception:
                     log.exception("cannot look for pots without a task")
 
-    async def sweep(self) -> list[str]:
-        """Remove what has no owner; the names of the pots."""
+    def _may_look(self) -> bool:
+        options = self._host().config.reconciler
+        with_agent_s = self._clock.monotonic_s() - self._since_s if self._agents else 0.0
+        return options.enabled and with_agent_s > options.creation_grace_s
+
+    async def sweep(self) -> None:
+        """Remove what has no owner."""
         host = self._host()
         options = host.config.reconciler
-        removed = []
         for record in await self._orphans(host):
             log.warning("pot without a task", pot=record.pot_name, dry_run=options.dry_run)
-            removed.append(record.pot_name)
-            if options.dry_run:
-                continue
-            try:
-                await undo(host, record)
-            except DriverError as error:
-                log.warning("cannot remove a pot without a task", pot=record.pot_name, error=str(error))
-            else:
-                self._events.emit(record, f"Removed pot {record.pot_name}, which belonged to no task")
-        for task_id in self._abandoned(options.creation_grace_s):
-            log.warning("task that nobody waits for", task_id=task_id, dry_run=options.dry_run)
             if not options.dry_run:
-                await self._destroy(task_id)
-        return removed
+                await self._remove(host, record)
+        for task_id in self._abandoned(options.creation_grace_s):
+            task = self._tasks.find(task_id)
+            log.warning("task without an allocation", task_id=task_id, dry_run=options.dry_run)
+            if task is not None and not options.dry_run:
+                await self._lives.destroy(host, task, force=True)
+
+    async def _remove(self, host: Host, record: TaskRecord) -> None:
+        try:
+            await self._lives.remove(host, record)
+        except DriverError as error:
+            log.warning("cannot remove a pot without a task", pot=record.pot_name, error=str(error))
+        else:
+            self._events.emit(record, f"Removed pot {record.pot_name}, which belonged to no task")
 
     async def _orphans(self, host: Host) -> list[TaskRecord]:
         paths = await host.paths()
@@ -110,13 +121,9 @@ class Reconciler:
 
     def _owned(self, host: Host, fscomp: Path, pot_name: str) -> TaskRecord | None:
         """The record of a pot that this client made, or None."""
-        state = host.homes.of(pot_name).load()
-        if state is not None:
-            try:
-                record = task_state.decode_record(state)
-            except PotFailed:
-                return None
-            return record if self._is_here(record.secrets_dir) else None
+        if host.homes.of(pot_name).exists:
+            record = host.record(pot_name)
+            return record if record is not None and self._is_here(record.secrets_dir) else None
         try:
             mounts = parse.fscomp(fscomp.read_text(errors="replace"))
         except OSError:
@@ -124,11 +131,12 @@ class Reconciler:
         if not any(self._is_here(mount.source) for mount in mounts):
             return None
         match = _OURS.fullmatch(pot_name)
-        task, alloc = (match["task"], match["alloc"]) if match else ("", "")
+        if match is None:
+            return None
         return TaskRecord(
-            id=f"{alloc}/{task}",
-            name=task,
-            alloc_id=alloc,
+            id="/".join((match["alloc"], match["task"], match["invocation"])),
+            name=match["task"],
+            alloc_id=match["alloc"],
             pot_name=pot_name,
             started_at_s=0.0,
             boot=BootId(),
@@ -143,9 +151,17 @@ class Reconciler:
 
     def _abandoned(self, grace_s: float) -> list[str]:
         now_s = self._clock.monotonic_s()
-        lonely = [task.id for task in self._tasks if task.alive and not task.waiters]
+        lonely = [
+            task.id
+            for task in self._tasks
+            if task.phase is not Phase.STARTING and not task.waiters and _allocation_is_gone(task.record)
+        ]
         self._lonely = {task_id: self._lonely.get(task_id, now_s) for task_id in lonely}
         return [task_id for task_id, since_s in self._lonely.items() if now_s - since_s > grace_s]
+
+
+def _allocation_is_gone(record: TaskRecord) -> bool:
+    return bool(record.secrets_dir) and not Path(record.secrets_dir).parents[1].exists()
 
 
 def _directories(path: Path) -> dict[str, Path]:

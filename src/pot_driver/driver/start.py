@@ -7,7 +7,7 @@
     keeper    `pot start` under a keeper, until the task's script runs
 
 Whoever calls undoes everything if it fails. Nomad cannot take a StartTask back, so it ends by itself when the
-allocation's directory is gone.
+allocation's directory is gone, when its caller has died, and when the task is to be stopped.
 
 Not here: what is wrong with a job (see `spec`), the order of pot's commands (see `plan`).
 """
@@ -15,8 +15,6 @@ Not here: what is wrong with a job (see `spec`), the order of pot's commands (se
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -26,18 +24,19 @@ import structlog
 
 from pot_driver import plan as planning
 from pot_driver import spec, task_state
-from pot_driver.driver import ends
+from pot_driver.driver import ends, scripts
 from pot_driver.driver.host import Host
-from pot_driver.errors import PotFailed, TimedOut, TryAgain
+from pot_driver.errors import DriverError, PotFailed, TimedOut, TryAgain
 from pot_driver.images import Images
 from pot_driver.keeper.launch import Watch, launch
-from pot_driver.model import DriverNetwork, TaskConfig, TaskRecord
-from pot_driver.plan import Plan, TaskFile
-from pot_driver.pot import parse, prepared
+from pot_driver.model import DriverNetwork, TaskRecord
+from pot_driver.plan import Plan
+from pot_driver.pot import command, parse, prepared
 from pot_driver.pot.cli import failure, kind_of
 from pot_driver.pot.command import PotStep
 from pot_driver.pot.layout import PotPaths, image_pot
 from pot_driver.process import Completed
+from pot_driver.tasks import Task
 
 log = structlog.get_logger()
 
@@ -50,14 +49,14 @@ SET_HOSTS_TRIES = 5
 SET_HOSTS_PAUSE_S = 0.5
 
 
-async def while_wanted(request: TaskConfig, work: Awaitable[TaskRecord]) -> TaskRecord:
-    """Do the work for as long as the allocation's directory is there."""
+async def while_wanted(task: Task, alloc_dir: str, work: Awaitable[TaskRecord]) -> TaskRecord:
+    """Do the work for as long as somebody waits for it and the allocation's directory is there."""
     loop = asyncio.get_running_loop()
     scope = asyncio.timeout(None)
     timers: list[asyncio.TimerHandle] = []
 
     def look() -> None:
-        if request.alloc_dir and not Path(request.alloc_dir).is_dir():
+        if why_unwanted(task, alloc_dir):
             scope.reschedule(loop.time())
         else:
             timers[:] = [loop.call_later(WANTED_POLL_S, look)]
@@ -68,11 +67,18 @@ async def while_wanted(request: TaskConfig, work: Awaitable[TaskRecord]) -> Task
             return await work
     except TimeoutError:
         if scope.expired():
-            raise PotFailed(f"task {request.id} is not wanted any more: {request.alloc_dir} is gone") from None
+            raise PotFailed(f"the start of task {task.id} was given up: {why_unwanted(task, alloc_dir)}") from None
         raise
     finally:
         for timer in timers:
             timer.cancel()
+
+
+def why_unwanted(task: Task, alloc_dir: str) -> str:
+    """Why a start should not go on, "" when it should."""
+    if task.unwanted:
+        return "it is to be stopped, or who asked for it has gone"
+    return f"{alloc_dir} is gone" if alloc_dir and not Path(alloc_dir).is_dir() else ""
 
 
 async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, tell: Tell) -> TaskRecord:
@@ -92,7 +98,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         _refuse(planning.verify(plan, conf, parse.fscomp(_read(paths.fscomp(plan.pot_name)))))
         _refuse(spec.recheck(plan.spec))  # what was copied and what start mounts is what was checked
         image_conf = parse.pot_conf(_read(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
-        _write(planning.task_files(plan.spec, image_conf.cmd))
+        scripts.write(planning.task_files(plan.spec, image_conf.cmd))
         if conf.ips and plan.own_address:
             record = replace(record, network=DriverNetwork(addr=conf.ips[0], port_map=plan.port_map))
             home.save(task_state.encode(record))
@@ -106,7 +112,7 @@ async def until_running(host: Host, record: TaskRecord) -> None:
     watch = Watch(home)
     try:
         async with asyncio.timeout(host.config.timeouts.start):
-            while not ends.began(record):
+            while not scripts.began(record):
                 if watch.over:
                     break
                 await asyncio.sleep(BEGAN_POLL_S)
@@ -117,21 +123,16 @@ async def until_running(host: Host, record: TaskRecord) -> None:
         ) from None
     finally:
         watch.close()
-    if not ends.began(record):
+    if not scripts.began(record):
         words = ends.words(home) or "pot said nothing"
         raise kind_of(words)(f"cannot start pot {record.pot_name}: the jail did not start: {words}")
 
 
-def has_exec_script(record: TaskRecord) -> bool:
-    """Whether commands can run as the task does: the Go driver writes no script, and a task may remove its own."""
-    return bool(record.secrets_dir) and Path(record.secrets_dir, ".pot", "exec.sh").is_file()
-
-
 async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, tell: Tell) -> None:
     tell(f"Preparing pot {plan.pot_name}")
-    _fresh_scripts(record)
-    _write(planning.early_files(plan.spec))
-    done = await _run(host, plan.prepare, tell)
+    scripts.begin(record)
+    scripts.write(planning.early_files(plan.spec))
+    done = await _prepare_alone(host, paths, plan, tell)
     # pot prepare ends with 0 after failures inside; what it says and what is there tell.
     claimed = f"Prepared the pot {plan.pot_name}".encode() in done.stdout
     made = paths.conf(plan.pot_name).is_file() and paths.root(plan.pot_name).is_dir()
@@ -147,29 +148,6 @@ async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, 
 def _refuse(problems: list[str]) -> None:
     if problems:
         raise PotFailed(f"cannot start the task: {'; '.join(problems)}")
-
-
-def _fresh_scripts(record: TaskRecord) -> None:
-    """Make secrets/.pot anew: an earlier run of the task may have left anything there."""
-    directory = Path(record.secrets_dir, ".pot")
-    try:
-        if directory.is_symlink() or directory.is_file():
-            directory.unlink()
-        elif directory.exists():
-            shutil.rmtree(directory)
-        directory.mkdir(mode=0o700)
-    except OSError as error:
-        raise TryAgain(f"cannot make {directory}: {error.strerror}") from error
-
-
-def _write(files: tuple[TaskFile, ...]) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    for file in files:
-        try:
-            with os.fdopen(os.open(file.path, flags, file.mode), "wb") as target:
-                target.write(file.content)
-        except OSError as error:
-            raise TryAgain(f"cannot write {file.path}: {error.strerror}") from error
 
 
 async def _run(host: Host, step: PotStep, tell: Tell) -> Completed:
@@ -194,6 +172,18 @@ async def _set_hosts(host: Host, step: PotStep) -> Completed:
                 return await host.pot.run(step)
             await asyncio.sleep(SET_HOSTS_PAUSE_S)
         return await host.pot.run(step)
+
+
+async def _prepare_alone(host: Host, paths: PotPaths, plan: Plan, tell: Tell) -> Completed:
+    """A `pot prepare` that a dead plugin left behind may be at it, too: what it made is not ours."""
+    try:
+        return await _run(host, plan.prepare, tell)
+    except DriverError as error:
+        if "already exists" not in str(error) or not paths.pot(plan.pot_name).exists():
+            raise
+    log.warning("somebody else prepared this pot, it is destroyed and prepared again", pot=plan.pot_name)
+    await host.pot.run(command.destroy(plan.pot_name))
+    return await _run(host, plan.prepare, tell)
 
 
 async def _start(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan) -> None:

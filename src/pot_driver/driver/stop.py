@@ -3,6 +3,7 @@
     kill_signal      `pot signal` to the main process, then up to kill_timeout for it to end
     pot stop         SIGTERM to all processes of the jail, SIGKILL after what is left of kill_timeout
     pot stop again   with back-off, until the jail is gone: pot refuses while a pot is starting or someone else stops it
+    SIGKILL          to all processes, each time that the jail outlives a pot stop after kill_timeout
 
 It returns when the jail is gone, never before, and gives up with an error, never with silence.
 
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -20,20 +23,37 @@ from pot_driver.clock import Clock
 from pot_driver.driver import ends
 from pot_driver.driver.host import Host
 from pot_driver.errors import DriverError, PotFailed
-from pot_driver.keeper.launch import Watch
+from pot_driver.keeper import launch as keeper
 from pot_driver.pot import command, parse
+from pot_driver.pot.command import PotStep
 from pot_driver.tasks import Task
 
 log = structlog.get_logger()
 
 SIGNAL_TRIES = 8  # pot knows the main process only half a second after the jail is up
 SIGNAL_RETRY_S = 0.25
-ROUNDS = 6  # of pot stop, with 0.5, 1, 2, 4, 8 s between them
-FIRST_PAUSE_S = 0.5
-WAYS_OUT = {"starting": "doa", "stopping": "stopped"}  # the moves that pot allows
+FIRST_PAUSE_S = 0.25  # between two pot stops, then twice as long each time
+LONGEST_PAUSE_S = 4.0
+PATIENCE = 4  # pot stops that may be refused for a state that someone who lives will leave by himself
+KILLS = 5  # then the jail cannot be ended
 # pot start makes the app ignore SIGINT and SIGQUIT unless it installs a handler of its own: so they get a half of the
 # time, and SIGTERM the other.
 OFTEN_IGNORED = frozenset({"SIGINT", "SIGQUIT"})
+# The moves that pot allows from states whose owner was killed, to one from which it stops.
+WAYS_OUT = {"starting": ("doa",), "stopping": ("stopped",)}
+# From one that pot takes for outdated, because the clock was set.
+WAY_BACK = ("starting", "doa")
+
+
+def commands(pot_name: str, signal: str, grace_s: int) -> tuple[PotStep, ...]:
+    """The pot commands of a stop to which nobody objects. `signal` as pot spells it, "" for none."""
+    friendly = (command.signal(pot_name, signal),) if signal else ()
+    return (*friendly, *_ending(pot_name, grace_s))
+
+
+def _ending(pot_name: str, grace_s: int) -> tuple[PotStep, ...]:
+    reason = "SIGKILL after what is left of kill_timeout"
+    return (command.set_attribute(pot_name, "stop_timeout", str(grace_s), reason=reason), command.stop(pot_name))
 
 
 async def stop(host: Host, task: Task, clock: Clock, *, timeout_s: float, signal: str) -> None:
@@ -43,10 +63,13 @@ async def stop(host: Host, task: Task, clock: Clock, *, timeout_s: float, signal
         share = 0.5 if signal in OFTEN_IGNORED else 1.0
         if await _signalled(host, task, signal) and await _over_within(task, timeout_s * share):
             return
-    await _end_jail(host, task, clock, deadline_s)
+    await end_jail(host, task.pot_name, lambda: deadline_s - clock.monotonic_s())
     # The keeper sees the end some seconds after the jail is gone: pot cleans up first.
-    if not await _over_within(task, host.config.timeouts.stop):
-        log.warning("pot start goes on without its jail", pot=task.pot_name)
+    if await _over_within(task, host.config.timeouts.stop):
+        return
+    log.warning("pot start goes on without its jail, and is killed", pot=task.pot_name)
+    await keeper.kill(host.homes.of(task.pot_name))
+    if not await _over_within(task, ends.LATE_CODE_S + ends.JAIL_POLL_S):
         code = await ends.exit_code(host, task.pot_name)
         task.ended(ends.now_known(host, task, code), clock.now_s())
 
@@ -62,12 +85,34 @@ async def send_signal(host: Host, task: Task, name: str) -> None:
     await host.pot.run(step)
 
 
-async def end_jail_now(host: Host, pot_name: str, *, keeper_lives: bool) -> None:
-    """Kill what runs in the jail, now."""
-    await _pot_stop(host, pot_name, 0)
-    if await host.pot.jail_exists(pot_name):
-        await _unstick(host, pot_name, keeper_lives=keeper_lives)
-        raise PotFailed(f"jail {pot_name} still lives after pot stop")
+async def end_jail(host: Host, pot_name: str, left_s: Callable[[], float]) -> None:
+    """Return when the jail is gone. `left_s`: for how long its processes may still end by themselves."""
+    said = ""
+    refused = killed = 0
+    pause_s = FIRST_PAUSE_S
+    while killed <= KILLS:
+        said = await _pot_stop(host, pot_name, max(0, math.ceil(left_s()))) or said
+        if not await host.pot.jail_exists(pot_name):
+            return
+        refused += 1
+        if refused > PATIENCE or not _keeper_lives(host, pot_name):
+            await release(host, pot_name)
+        if left_s() <= 0:
+            killed += 1
+            log.warning("pot stop did not end the jail, its processes are killed", pot=pot_name, said=said)
+            await _attempt(host, command.kill_all(pot_name))
+        await asyncio.sleep(pause_s)
+        if not await host.pot.jail_exists(pot_name):
+            return
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+    raise PotFailed(f"cannot stop pot {pot_name}: its jail still lives; pot said: {said or 'nothing'}")
+
+
+async def release(host: Host, pot_name: str) -> None:
+    """Where `pot start` or `pot stop` was killed, the state stays for ever one in which pot refuses to stop."""
+    state = await ends.pot_state(host, pot_name)
+    for step in WAYS_OUT.get(state, WAY_BACK):
+        await _attempt(host, command.set_status(pot_name, step))
 
 
 async def _signalled(host: Host, task: Task, name: str) -> bool:
@@ -79,62 +124,37 @@ async def _signalled(host: Host, task: Task, name: str) -> bool:
     return True
 
 
-async def _end_jail(host: Host, task: Task, clock: Clock, deadline_s: float) -> None:
-    said = ""
-    pause_s = FIRST_PAUSE_S
-    for _ in range(ROUNDS):
-        left_s = max(0, math.ceil(deadline_s - clock.monotonic_s()))
-        said = await _pot_stop(host, task.pot_name, left_s) or said
-        if task.result is not None or not await host.pot.jail_exists(task.pot_name):
-            return
-        watch = Watch(host.homes.of(task.pot_name))
-        watch.close()
-        await _unstick(host, task.pot_name, keeper_lives=not watch.over)
-        if await _over_within(task, pause_s):
-            return
-        pause_s *= 2
-    raise PotFailed(f"cannot stop pot {task.pot_name}: its jail still lives; pot said: {said or 'nothing'}")
-
-
 async def _pot_stop(host: Host, pot_name: str, grace_s: int) -> str:
     """One `pot stop`; what pot said against it, or ""."""
     said = ""
-    for step in (
-        command.set_attribute(
-            pot_name, "stop_timeout", str(grace_s), reason="SIGKILL after what is left of kill_timeout"
-        ),
-        command.stop(pot_name),
-    ):
-        try:
-            completed = await host.pot.ask(step, extra_s=grace_s)
-        except DriverError as error:
-            said = str(error)
-        else:
-            if completed.status != 0:
-                said = parse.error_text(completed.stdout, completed.stderr)
-    if said:
-        log.info("pot stop refused", pot=pot_name, said=said)
+    for step in _ending(pot_name, grace_s):
+        said = await _attempt(host, step, extra_s=grace_s)
     return said
 
 
-async def _unstick(host: Host, pot_name: str, *, keeper_lives: bool) -> None:
-    """Where `pot start` or `pot stop` was killed, the state stays for ever one in which pot refuses to stop."""
-    if keeper_lives:
-        return
-    paths = await host.paths()
+async def _attempt(host: Host, step: PotStep, *, extra_s: float = 0.0) -> str:
+    """Run a command that may fail; what pot said against it, or ""."""
     try:
-        status = parse.status_file(paths.status(pot_name).read_text(errors="replace"))
-    except OSError:
-        return
-    way_out = WAYS_OUT.get(status.state) if status else None
-    if way_out is not None:
-        await host.pot.ask(command.set_status(pot_name, way_out))
+        completed = await host.pot.ask(step, extra_s=extra_s)
+    except DriverError as error:
+        said = str(error)
+    else:
+        if completed.status == 0:
+            return ""
+        said = parse.error_text(completed.stdout, completed.stderr) or f"it ended with {completed.status}"
+    log.info("pot refused", verb=step.verb, reason=step.reason, said=said)
+    return said
+
+
+def _keeper_lives(host: Host, pot_name: str) -> bool:
+    watch = keeper.Watch(host.homes.of(pot_name))
+    watch.close()
+    return not watch.over
 
 
 async def _over_within(task: Task, seconds: float) -> bool:
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await task.over()
-    except TimeoutError:
-        return False
-    return True
+            return True
+    return False

@@ -9,24 +9,25 @@ Not here: a graceful end (see `stop`).
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 
 import structlog
 
+from pot_driver.driver import ends, scripts
 from pot_driver.driver.host import Host
-from pot_driver.driver.stop import end_jail_now
+from pot_driver.driver.stop import end_jail, release
 from pot_driver.errors import DriverError, PotFailed
-from pot_driver.keeper.launch import Watch
+from pot_driver.keeper import launch as keeper
 from pot_driver.model import TaskRecord
 from pot_driver.pot import command, parse
 
 log = structlog.get_logger()
 
-TRIES = 6
+GIVE_UP_S = 15.0  # a step that still fails so long after its first failure is not tried again
 FIRST_PAUSE_S = 0.5  # then 1, 2, 4, 8: a dataset stays busy for a moment after its jail
+LOOK_S = 1.0  # while `pot start` is on its way to a jail, or back from one
+SETTLE_S = 5.0  # a `pot start` whose keeper was killed may still clean up
 
 
 async def undo(host: Host, record: TaskRecord) -> None:
@@ -36,12 +37,13 @@ async def undo(host: Host, record: TaskRecord) -> None:
 
 
 async def _persistently(host: Host, record: TaskRecord, name: str, step: Step) -> None:
-    pause_s = FIRST_PAUSE_S
-    for last in (False,) * (TRIES - 1) + (True,):
+    loop = asyncio.get_running_loop()
+    began, pause_s = loop.time(), FIRST_PAUSE_S
+    while True:
         try:
             await step(host, record)
-        except DriverError as error:
-            if last:
+        except (DriverError, OSError) as error:
+            if loop.time() - began > GIVE_UP_S:
                 raise PotFailed(f"cannot remove pot {record.pot_name} ({name}): {error}") from error
             log.info("undo step failed, will be tried again", pot=record.pot_name, step=name, error=str(error))
             await asyncio.sleep(pause_s)
@@ -50,40 +52,52 @@ async def _persistently(host: Host, record: TaskRecord, name: str, step: Step) -
             return
 
 
+async def _end(host: Host, record: TaskRecord) -> None:
+    """End the jail, and see `pot start` to its end: it cleans up, and may still be on its way to a jail."""
+    loop = asyncio.get_running_loop()
+    watch = keeper.Watch(host.homes.of(record.pot_name))
+    try:
+        await _end_jail(host, record)
+        limit = loop.time() + host.config.timeouts.stop
+        while not await watch.over_within(LOOK_S) and loop.time() < limit:
+            await _end_jail(host, record)
+    finally:
+        watch.close()
+    await keeper.kill(host.homes.of(record.pot_name))
+    await _end_jail(host, record)
+
+
 async def _end_jail(host: Host, record: TaskRecord) -> None:
     if await host.pot.jail_exists(record.pot_name):
-        await end_jail_now(host, record.pot_name, keeper_lives=_keeper_lives(host, record))
+        await end_jail(host, record.pot_name, lambda: 0)
 
 
-async def _let_keeper_end(host: Host, record: TaskRecord) -> None:
-    """`pot start` cleans up after its jail; destroying under its hands leaks interfaces and mounts."""
-    watch = Watch(host.homes.of(record.pot_name))
-    with suppress(TimeoutError):
-        async with asyncio.timeout(host.config.timeouts.stop):
-            await watch.ended()
-    watch.close()
-
-
-async def _clean_up_after_killed_start(host: Host, record: TaskRecord) -> None:
+async def _clean_up(host: Host, record: TaskRecord) -> None:
     """After a killed `pot start`, mounts and network stay: stop undoes them, destroy does not."""
     paths = await host.paths()
+    if not paths.pot(record.pot_name).exists():
+        return
+    state = await ends.pot_state(host, record.pot_name)
+    if state in {"", "stopped"}:
+        return
+    for _ in range(int(SETTLE_S / LOOK_S)):
+        if state != "stopping":
+            break
+        await asyncio.sleep(LOOK_S)
+        state = await ends.pot_state(host, record.pot_name)
+    if state in {"starting", "stopping"}:
+        await release(host, record.pot_name)
     try:
-        status = parse.status_file(paths.status(record.pot_name).read_text(errors="replace"))
-    except OSError:
-        return
-    if status is None or status.state == "stopped" or not paths.pot(record.pot_name).exists():
-        return
-    if status.state == "starting":
-        await host.pot.ask(command.set_status(record.pot_name, "doa"))
-    await host.pot.ask(command.stop(record.pot_name))  # refuses after a reboot, when there is nothing to clean up
+        await host.pot.ask(command.stop(record.pot_name))  # refuses after a reboot, when there is nothing to clean up
+    except DriverError as error:
+        log.warning("cannot clean up after pot start", pot=record.pot_name, error=str(error))
 
 
 async def _destroy_pot(host: Host, record: TaskRecord) -> None:
     paths = await host.paths()
     if not paths.pot(record.pot_name).exists():
         return
-    step = command.destroy(record.pot_name)
-    completed = await host.pot.ask(step)
+    completed = await host.pot.ask(command.destroy(record.pot_name))
     if paths.pot(record.pot_name).exists():
         said = parse.error_text(completed.stdout, completed.stderr)
         raise PotFailed(f"pot destroy left it there: {said or 'and said nothing'}")
@@ -102,27 +116,18 @@ async def _remove_limits(host: Host, record: TaskRecord) -> None:
             await host.processes.run(("rctl", "-r", f"jail:{record.pot_name}"), timeout_s=host.config.timeouts.quick)
 
 
-async def _remove_scripts(host: Host, record: TaskRecord) -> None:
-    _ = host
-    if record.secrets_dir:
-        shutil.rmtree(Path(record.secrets_dir, ".pot"), ignore_errors=True)
+async def _remove_scripts(_host: Host, record: TaskRecord) -> None:
+    scripts.remove(record)
 
 
 async def _remove_home(host: Host, record: TaskRecord) -> None:
     host.homes.of(record.pot_name).remove()
 
 
-def _keeper_lives(host: Host, record: TaskRecord) -> bool:
-    watch = Watch(host.homes.of(record.pot_name))
-    watch.close()
-    return not watch.over
-
-
 Step = Callable[[Host, TaskRecord], Awaitable[None]]
 STEPS: tuple[tuple[str, Step], ...] = (
-    ("jail", _end_jail),
-    ("keeper", _let_keeper_end),
-    ("mounts and network", _clean_up_after_killed_start),
+    ("jail", _end),
+    ("mounts and network", _clean_up),
     ("pot", _destroy_pot),
     ("main pid", _forget_main_pid),
     ("limits", _remove_limits),

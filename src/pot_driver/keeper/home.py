@@ -3,6 +3,7 @@
     STATE_DIR/POT_NAME/task       the task's state as the handle carries it; written before anything is made
                        keeper.sh  the keeper's script
                        alive      FIFO whose write end the keeper holds
+                       group      process group of the keeper and of `pot start`
                        start.log  what pot and the host's tools said while the pot ran
                        exit       how `pot start` ended (see `record`)
 
@@ -61,6 +62,13 @@ class Home:
         try:
             return (self.path / "task").read_bytes()
         except OSError:
+            return None
+
+    def group(self) -> int | None:
+        """The keeper's process group; it means nothing once the keeper is gone."""
+        try:
+            return int((self.path / "group").read_text())
+        except (OSError, ValueError):
             return None
 
     def exit_record(self) -> record.ExitRecord | None:

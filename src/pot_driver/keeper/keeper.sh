@@ -2,17 +2,19 @@
 # Runs one pot to its end and writes down how it ended.
 #
 # sh HOME/keeper.sh POT NAME LAST_RUN_STATS
-#   HOME            the task's state directory: start.log and exit are written there
+#   HOME            the task's state directory: group, start.log and exit are written there
 #   POT             the pot executable
 #   LAST_RUN_STATS  the file in which pot leaves the exit code of the app
 #   descriptor 0    write end of the `alive` FIFO: it closes when this shell is gone, however that comes
 #   descriptors 1,2 the task's logs: the app gets them as 3 and 4, so that pot's own words stay in start.log
 #
+# It runs in a process group of its own, so that who must end it can end `pot start` with it.
 # Only builtins and pot are used, so that nothing here can be missing on a host.
 
 umask 077
 home=${0%/*}
 exec 9>&0 3>&1 4>&2 </dev/null >>"$home/start.log" 2>&1 || exit 1
+echo $$ >"$home/group" || exit 1
 
 keep() {
 	# Caught, not ignored: what is ignored here would be ignored by the app as well.

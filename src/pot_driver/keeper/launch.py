@@ -1,4 +1,4 @@
-"""Start a keeper, and know whether one lives.
+"""Start a keeper, know whether one lives, end one.
 
 Not here: why it ended (see `record`), what follows (see `driver`).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from contextlib import suppress
 from importlib.resources import files
 
@@ -14,6 +15,8 @@ from pot_driver.errors import PotFailed
 from pot_driver.keeper import logs
 from pot_driver.keeper.home import Home
 from pot_driver.process import Processes
+
+TERM_GRACE_S = 3.0
 
 _TEXT = files("pot_driver.keeper").joinpath("keeper.sh").read_text()
 
@@ -46,6 +49,25 @@ async def launch(
         raise PotFailed(f"cannot keep pot {pot_name}: sh ended with {status}: {home.start_log().strip()}")
 
 
+async def kill(home: Home) -> None:
+    """End a keeper together with the `pot start` that it waits for, and with the app if that still runs.
+
+    Not the way to end a task: pot cleans up nothing then. The group's id cannot mean anybody else: it stays taken for
+    as long as the keeper lives.
+    """
+    watch = Watch(home)
+    try:
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            group = home.group()
+            if watch.over or group is None:
+                return
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signum)
+            await watch.over_within(TERM_GRACE_S)
+    finally:
+        watch.close()
+
+
 class Watch:
     """The read end of a keeper's `alive` FIFO: end-of-file means that the keeper is gone."""
 
@@ -69,6 +91,13 @@ class Watch:
     async def ended(self) -> None:
         """Wait until the keeper is gone."""
         await self._over.wait()
+
+    async def over_within(self, seconds: float) -> bool:
+        """Wait for it for a while; whether it is gone."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        return self.over
 
     def close(self) -> None:
         """Stop watching."""

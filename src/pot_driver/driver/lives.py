@@ -1,0 +1,220 @@
+"""Tasks' lives: begun, adopted, followed, stopped and removed; each change of a task is made by one at a time.
+
+A task that is to be removed is in the table until it is gone, known before or not: who asks for it meanwhile waits.
+
+Not here: who asks (see `driver`), how a pot comes up and goes down (see `start`, `stop`, `undo`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from pot_driver import exits, plan
+from pot_driver.clock import Clock
+from pot_driver.driver import ends, start, stop
+from pot_driver.driver.ends import Fate
+from pot_driver.driver.host import Host
+from pot_driver.driver.undo import undo
+from pot_driver.driver.works import Works
+from pot_driver.errors import DriverError, PotFailed, TaskExists, TryAgain, WrongState
+from pot_driver.events import Events
+from pot_driver.fingerprint import boot_identity, same_boot
+from pot_driver.images import Images
+from pot_driver.model import TaskRecord
+from pot_driver.pot import command
+from pot_driver.tasks import Phase, Task, TaskTable
+
+log = structlog.get_logger()
+
+FOLLOW_AGAIN_S = 5.0  # after an error that should not be
+
+
+class Lives:
+    """Of all tasks in the table. `forgotten` is told the pot of each that has gone."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        tasks: TaskTable,
+        events: Events,
+        images: Images,
+        works: Works,
+        forgotten: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._events = events
+        self._images = images
+        self._works = works
+        self._forgotten = forgotten
+
+    async def begin(self, host: Host, task: Task, planned: plan.Plan) -> TaskRecord:
+        """Bring it up, or go on with what an earlier plugin process made for this very task."""
+        self._tasks.add(task)
+        async with task.changing:
+            try:
+                await self._end_earlier_runs(host, task)
+                alloc_dir = planned.spec.task.alloc_dir
+                record = await start.while_wanted(task, alloc_dir, self._up(host, task, planned))
+            except BaseException as error:
+                await self._give_up(host, task, error)
+                raise
+            task.started(record)
+        self._works.spawn(self._follow(host, task))
+        return record
+
+    async def adopt(self, host: Host, task: Task) -> None:
+        """Take over what another plugin process began, or PotFailed, and nothing is left of it."""
+        self._tasks.add(task)
+        async with task.changing:
+            found = await self._found(host, task.record)
+            if found is Fate.LOST:
+                error = await _lost(host, task.record)
+                await self._give_up(host, task, error)
+                raise error
+            task.started(task.record)
+        log.info("task recovered", task_id=task.id, pot=task.pot_name, found=found.value)
+        if found is Fate.ORPHANED and not task.record.secrets_dir:
+            self._works.spawn(_keep_prune_away(host, task.pot_name))
+        self._works.spawn(self._follow(host, task))
+
+    async def stop(self, host: Host, task: Task, timeout_s: float, signal: str) -> None:
+        """Return when its jail is gone."""
+        task.abandon()
+        async with task.changing:
+            if not task.alive:
+                return
+            task.stop_asked()
+            name = command.signal_name(signal) if signal else ""
+            if name is None:
+                self._events.emit(task, f"Unknown kill_signal {signal}: stopping with SIGTERM")
+            self._events.emit(task, f"Stopping pot with {name or 'SIGTERM'}, {timeout_s:g} s to end")
+            await stop.stop(host, task, self._clock, timeout_s=timeout_s, signal=name or "")
+
+    async def destroy(self, host: Host, task: Task, *, force: bool) -> None:
+        """Leave nothing of it. What cannot be removed now belongs to no task: the reconciler goes on with it."""
+        if force:
+            task.abandon()
+        async with task.changing:
+            if task.alive:
+                if not force:
+                    raise WrongState(f"cannot destroy running task {task.id}")
+                task.stop_asked()
+                await stop.stop(host, task, self._clock, timeout_s=0, signal="")
+            if self._tasks.find(task.id) is task:
+                try:
+                    await undo(host, task.record)
+                finally:
+                    self._forget(task)
+
+    async def remove(self, host: Host, record: TaskRecord) -> None:
+        """Leave nothing of a task that is not in the table."""
+        task = Task(record)
+        try:
+            self._tasks.add(task)
+        except TaskExists:
+            return  # it has got an owner
+        async with task.changing:
+            try:
+                await undo(host, record)
+            finally:
+                self._forget(task)
+
+    async def _end_earlier_runs(self, host: Host, task: Task) -> None:
+        """Nomad runs a task of an allocation once at a time: what is left of an earlier run has lost its owner.
+
+        An agent that dies between a start and writing it down forgets the run, and starts another one.
+        """
+        for record in self._earlier_runs(host, task):
+            log.warning("an earlier run of this task is still here, and is removed", task_id=record.id, now=task.id)
+            known = self._tasks.find(record.id)
+            try:
+                await (self.destroy(host, known, force=True) if known else self.remove(host, record))
+            except DriverError as error:
+                if await host.pot.jail_exists(record.pot_name):
+                    raise TryAgain(f"cannot start task {task.id}: its earlier run cannot be ended: {error}") from error
+
+    def _earlier_runs(self, host: Host, task: Task) -> list[TaskRecord]:
+        earlier = []
+        for other in self._tasks:
+            if other is task:
+                break  # those after it may wait for this one
+            lonely = not other.waiters and (other.phase is not Phase.STARTING or other.unwanted)
+            if lonely and _same_task(other.record, task.record):
+                earlier.append(other.record)
+        known = {other.pot_name for other in self._tasks}
+        stored = (record for record in host.records() if record.pot_name not in known)
+        return earlier + [record for record in stored if _same_task(record, task.record)]
+
+    async def _up(self, host: Host, task: Task, planned: plan.Plan) -> TaskRecord:
+        """Go on with what an earlier plugin process made for this very task, or make it."""
+        record = host.record(task.pot_name)
+        if record is not None:
+            found = await ends.fate(host, record)
+            log.info("this task was begun before", task_id=task.id, pot=task.pot_name, found=found.value)
+            if found in {Fate.KEPT, Fate.ENDED}:
+                await start.until_running(host, record)
+            if found is not Fate.LOST:
+                return record
+        if host.homes.of(task.pot_name).exists or (await host.paths()).pot(task.pot_name).exists():
+            await undo(host, task.record)
+        for name in planned.spec.dropped_env:
+            self._events.emit(task, f"Environment variable {name!r} is not a shell name and is left out")
+        return await start.bring_up(
+            host, self._images, task.record, planned, lambda message: self._events.emit(task, message)
+        )
+
+    async def _found(self, host: Host, record: TaskRecord) -> Fate:
+        """How a task stands that is to be recovered. A task that may live must not be killed for a host in trouble."""
+        try:
+            return await ends.fate(host, record)
+        except DriverError as error:
+            log.warning("cannot tell how a task stands, taken for alive", task_id=record.id, error=str(error))
+        except Exception:
+            log.exception("cannot tell how a task stands, taken for alive", task_id=record.id)
+        return Fate.ORPHANED
+
+    async def _follow(self, host: Host, task: Task) -> None:
+        """Wait for the end of a task and publish it. Nothing may end this but the end of the plugin."""
+        while task.result is None:
+            try:
+                result, at_s = await ends.result(host, task, self._clock)
+            except Exception:
+                log.exception("cannot follow a task, will be tried again", task_id=task.id, pot=task.pot_name)
+                await asyncio.sleep(FOLLOW_AGAIN_S)
+                continue
+            if task.alive:  # else the stop published it, after waiting in vain for `pot start`
+                task.ended(result, at_s)
+            self._events.emit(task, exits.describe(task.result or result))
+
+    async def _give_up(self, host: Host, task: Task, error: BaseException) -> None:
+        """A start or recovery failed: Nomad sends no DestroyTask for a failed start."""
+        try:
+            await undo(host, task.record)
+        except Exception as left:  # noqa: BLE001 - the first error is the one to tell; the reconciler goes on with the rest
+            log.warning("something is left of a failed task", task_id=task.id, left=str(left), reason=str(error))
+        finally:
+            self._forget(task)
+
+    def _forget(self, task: Task) -> None:
+        task.destroyed()
+        self._tasks.remove(task)
+        self._forgotten(task.pot_name)
+
+
+def _same_task(one: TaskRecord, other: TaskRecord) -> bool:
+    return (one.alloc_id, one.name) == (other.alloc_id, other.name) and one.id != other.id
+
+
+async def _lost(host: Host, record: TaskRecord) -> PotFailed:
+    rebooted = not same_boot(record.boot, await boot_identity(host.processes))
+    what = "the host was rebooted" if rebooted else "it does not run, and its exit code is unknown"
+    return PotFailed(f"cannot recover task {record.id} in pot {record.pot_name}: {what}")
+
+
+async def _keep_prune_away(host: Host, pot_name: str) -> None:
+    """The Go driver's pots can be pruned before anybody has read how they ended."""
+    await host.pot.run(command.set_attribute(pot_name, "prunable", "NO", "the driver destroys it by itself"))
