@@ -81,6 +81,7 @@ def job_file(tmp_path: Path, sim: Installation, script: str, **task: object) -> 
     return str(path)
 
 
+@pytest.mark.slow
 def test_the_exit_status_is_the_tasks_and_its_lines_are_shown(sim: Installation, tmp_path: Path) -> None:
     images = f"images=file://{root_of(sim)}/images"
 
@@ -107,6 +108,7 @@ def test_ctrl_c_stops_the_task_as_the_job_says(sim: Installation, tmp_path: Path
     assert list(tmp_path.glob("pot-driver-run.*")) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_stops_it_at_once(sim: Installation, tmp_path: Path) -> None:
     script = 'trap "echo deaf" TERM INT; echo ready; while :; do sleep 1; done'
     job = job_file(tmp_path, sim, script, KillTimeout=600_000_000_000)
@@ -121,6 +123,7 @@ def test_ctrl_c_twice_stops_it_at_once(sim: Installation, tmp_path: Path) -> Non
     assert process.returncode not in {0, None}
 
 
+@pytest.mark.slow
 def test_when_the_leader_ends_the_others_are_stopped(sim: Installation, tmp_path: Path) -> None:
     images = f"images=file://{root_of(sim)}/images"
 
@@ -132,6 +135,7 @@ def test_when_the_leader_ends_the_others_are_stopped(sim: Installation, tmp_path
     ]
 
 
+@pytest.mark.slow
 def test_an_image_that_is_not_there_is_told_and_nothing_stays(sim: Installation, tmp_path: Path) -> None:
     job = job_file(tmp_path, sim, "exit 0")
     broken = json.loads(Path(job).read_text())

@@ -54,7 +54,12 @@ def leftovers(sim: Installation) -> list[str]:
 
 @pytest.mark.parametrize(
     ("script", "code", "signal"),
-    [("exit 0", 0, 0), ("exit 3", 3, 0), ("exit 255", 255, 0), ("kill -KILL $$", 137, 9)],
+    [
+        ("exit 3", 3, 0),
+        pytest.param("exit 0", 0, 0, marks=pytest.mark.slow),
+        pytest.param("exit 255", 255, 0, marks=pytest.mark.slow),
+        pytest.param("kill -KILL $$", 137, 9, marks=pytest.mark.slow),
+    ],
 )
 async def test_the_exit_code_is_the_tasks_own(
     sim: Installation, allocs: Path, a_client: Any, script: str, code: int, signal: int
@@ -66,6 +71,7 @@ async def test_the_exit_code_is_the_tasks_own(
     assert leftovers(sim) == []
 
 
+@pytest.mark.slow
 async def test_stdout_and_stderr_arrive_apart_and_whole(sim: Installation, allocs: Path, a_client: Any) -> None:
     script = 'i=0; while [ $i -lt 20000 ]; do echo "line $i"; i=$((i+1)); done; echo oops >&2'
     async with a_client(allocs, **sim.plugin_config) as client:
@@ -115,6 +121,7 @@ async def test_a_task_is_started_looked_at_stopped_and_undone(sim: Installation,
     assert leftovers(sim) == []
 
 
+@pytest.mark.slow
 async def test_a_task_that_will_not_end_is_ended_by_force(sim: Installation, allocs: Path, a_client: Any) -> None:
     task = shell(sim, "trap : TERM INT; echo ready; while :; do sleep 1; done")
     async with a_client(allocs, **sim.plugin_config) as client:
@@ -165,6 +172,7 @@ async def test_a_killed_plugin_is_followed_by_another_and_the_task_never_notices
     assert leftovers(sim) == []
 
 
+@pytest.mark.slow
 async def test_an_end_that_no_plugin_saw_is_reported_by_the_next(
     sim: Installation, allocs: Path, a_client: Any
 ) -> None:
@@ -187,6 +195,7 @@ async def test_an_end_that_no_plugin_saw_is_reported_by_the_next(
     assert leftovers(sim) == []
 
 
+@pytest.mark.slow
 async def test_a_graceful_agent_stop_leaves_the_task_to_the_next_agent(
     sim: Installation, allocs: Path, a_client: Any
 ) -> None:
@@ -235,6 +244,7 @@ async def test_a_restart_loop_leaks_neither_files_nor_processes(sim: Installatio
     assert leftovers(sim) == []
 
 
+@pytest.mark.slow
 async def test_an_image_that_is_not_there_fails_the_start_and_leaves_nothing(
     sim: Installation, allocs: Path, a_client: Any
 ) -> None:

@@ -161,7 +161,7 @@ async def test_a_killed_plugin_is_noticed_while_its_children_live(patient_argv: 
 async def test_an_agent_that_died_is_no_reason_to_die(patient_argv: list[str]) -> None:
     """Nobody reads the log any more; the next agent finds the plugin serving at its old address."""
     async with await Plugin.launch(patient_argv) as plugin:
-        _close_stderr(plugin)
+        plugin.stop_listening()
         await plugin.disconnect()
         async with await Plugin.reattach(plugin.reattach_config) as again:
             await again.driver.SignalTask(pb.SignalTaskRequest(signal="LOG"))
@@ -278,13 +278,6 @@ async def _content(path: Path) -> str:
         while not os.access(path, os.R_OK):  # noqa: ASYNC110 - a file of another process
             await asyncio.sleep(0.01)
     return path.read_text()
-
-
-def _close_stderr(plugin: Plugin) -> None:
-    assert plugin._pipes
-    pipe = plugin._pipes._transport.get_pipe_transport(2)
-    assert pipe
-    pipe.close()
 
 
 def _script(path: Path, command: str) -> None:

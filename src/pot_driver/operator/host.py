@@ -12,7 +12,7 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import quote
 
 import grpc.aio
@@ -40,7 +40,7 @@ PLUGIN_ENV = {
 }
 HANDSHAKE_LIMIT_S = 60.0  # go-plugin's StartTimeout
 GRACE_S = 2.0  # between Controller.Shutdown and SIGKILL
-_STDERR = 2
+_STDOUT, _STDERR = 1, 2
 _POLL_S = 0.05  # how often a plugin that is not our child is looked at
 
 _CHANNEL_OPTIONS = (
@@ -110,7 +110,12 @@ class _Pipes(asyncio.SubprocessProtocol):
         self._stdout = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def close(self) -> None:
+        for fd in (_STDOUT, _STDERR):
+            if pipe := self._transport.get_pipe_transport(fd):
+                pipe.close()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == _STDERR:
@@ -226,6 +231,11 @@ class Plugin:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         await self.wait_exited()
+
+    def stop_listening(self) -> None:
+        """Close our ends of the plugin's pipes, as an agent's death does."""
+        if self._pipes:
+            self._pipes.close()
 
     async def disconnect(self, grace_s: float = 0) -> None:
         """Close the connection and leave the plugin as it is; calls that end within the grace end as they do."""
