@@ -102,7 +102,9 @@ class Processes:
 
     def __init__(self, host_path: str = HOST_PATH) -> None:
         self.host_path = host_path
-        self._env = {"PATH": host_path, "HOME": "/root", "LANG": "C.UTF-8"}
+        # pot calls tools of the system, and its pots inherit the PATH: what host_path leaves out comes after it.
+        path = dict.fromkeys([*host_path.split(":"), *HOST_PATH.split(":")])
+        self._env = {"PATH": ":".join(path), "HOME": "/root", "LANG": "C.UTF-8"}
 
     def find(self, name: str) -> str:
         """The absolute path of a host command; CommandMissing when there is none."""

@@ -1,0 +1,32 @@
+"""What a host command gets from the driver, and how it is ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from pot_driver.errors import TimedOut, TryAgain
+from pot_driver.process import CommandMissing, Processes
+
+
+async def test_the_systems_directories_come_after_the_host_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    done = await Processes("/opt/pot/bin:/bin").run(("sh", "-c", "echo $PATH:$HOME:$LANG:$SECRET"), timeout_s=10)
+
+    assert done.stdout.decode().strip() == (
+        "/opt/pot/bin:/bin:/sbin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/root:C.UTF-8:"
+    )
+
+
+async def test_a_command_is_looked_up_on_the_host_path_alone() -> None:
+    with pytest.raises(CommandMissing, match="sh: no such command on the host path /opt/pot/bin"):
+        await Processes("/opt/pot/bin").run(("sh", "-c", "true"), timeout_s=10)
+
+
+async def test_what_the_kernel_refuses_to_run_may_be_tried_again() -> None:
+    with pytest.raises(TryAgain, match="Argument list too long"):
+        await Processes().run(("sh", "-c", "true", "x" * (1 << 24)), timeout_s=10)
+
+
+async def test_a_command_that_takes_too_long_is_ended_with_its_children_and_its_last_words_are_told() -> None:
+    with pytest.raises(TimedOut, match="half way"):
+        await Processes().run(("sh", "-c", "trap '' TERM; echo half way; sleep 100"), timeout_s=0.3)
