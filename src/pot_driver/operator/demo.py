@@ -21,7 +21,7 @@ from pot_driver.errors import DriverError
 from pot_driver.operator import installation, jobfile
 from pot_driver.operator.allocation import Allocation
 from pot_driver.operator.demohouse import House, free_port
-from pot_driver.operator.run import Session, TaskRun
+from pot_driver.operator.session import Session, TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pot_driver import __version__
 from pot_driver.operator import installation
-from pot_driver.operator.run import Health, Session
+from pot_driver.operator.session import Health, Session
 
 if TYPE_CHECKING:
     from pot_driver._proto.plugins.shared.structs.proto.attribute_pb2 import Attribute
