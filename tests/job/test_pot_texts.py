@@ -208,6 +208,13 @@ def test_what_the_image_lacks_is_named(root):
     assert len(found) == 3
 
 
+def test_what_may_be_mounted_later_is_not_lacking(tmp_path):
+    (tmp_path / "usr" / "bin").mkdir(parents=True)
+    (tmp_path / "bin").symlink_to("usr/bin")
+
+    assert prepared.problems(tmp_path, programs=["/bin/sh", "/sbin/x"], new_directories=[]) == []
+
+
 def test_a_host_name_is_written_once_and_nothing_else_is_touched(tmp_path):
     conf = tmp_path / "pot.conf"
     conf.write_bytes(b'pot.level=0\nhost.hostname="a.vm"\npot.cmd=x \xff\n')

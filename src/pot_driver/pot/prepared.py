@@ -19,7 +19,7 @@ _SYMLINKS = 32  # followed for one path, as kernels limit it
 
 def problems(root: Path, *, programs: Iterable[str], new_directories: Iterable[str]) -> list[str]:
     """What stands against going on: programs that pot or the job needs, directories that would not be copied right."""
-    found = [f"the image has no {path}, which {why(path)}" for path in programs if not _is_program(root, path)]
+    found = [f"the image has no {path}, which {why(path)}" for path in programs if _lacks(root, path)]
     for path in new_directories:
         inside = lookup(root, path)
         if inside is not None and inside.is_dir():
@@ -76,6 +76,10 @@ def set_hostname(conf: Path, hostname: str) -> None:
     Path(changed).replace(conf)
 
 
-def _is_program(root: Path, path: str) -> bool:
+def _lacks(root: Path, path: str) -> bool:
+    """Whether a program is surely not there. A directory that is empty, or missing, may be one that is mounted later."""
     file = lookup(root, path)
-    return file is not None and file.is_file() and bool(file.stat().st_mode & 0o111)
+    if file is not None:
+        return not (file.is_file() and file.stat().st_mode & 0o111)
+    directory = lookup(root, str(Path(path).parent))
+    return directory is not None and directory.is_dir() and any(directory.iterdir())
