@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -66,11 +67,13 @@ def until(process: subprocess.Popen[str], word: str) -> list[str]:
     raise AssertionError(f"no line has {word!r}: {''.join(lines)}")
 
 
-def job_file(tmp_path: Path, sim: Installation, script: str, **task: object) -> str:
+def job_file(
+    tmp_path: Path, sim: Installation, script: str, image: str = "", pot: str = "shell", **task: object
+) -> str:
     path = tmp_path / "job.json"
     config = {
-        "image": f"file://{root_of(sim)}/images",
-        "pot": "shell",
+        "image": image or f"file://{root_of(sim)}/images",
+        "pot": pot,
         "tag": "1.0",
         "network_mode": "host",
         "command": "/bin/sh",
@@ -121,6 +124,23 @@ def test_ctrl_c_twice_stops_it_at_once(sim: Installation, tmp_path: Path) -> Non
         process.communicate()
 
     assert process.returncode not in {0, None}
+
+
+@pytest.mark.slow
+def test_ctrl_c_twice_gives_up_a_start_that_hangs(sim: Installation, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        images = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        job = job_file(tmp_path, sim, "exit 0", image=images, pot="other")
+
+        with running(sim, tmp_path, job) as process:
+            until(process, "Downloading image")
+            os.killpg(process.pid, signal.SIGINT)
+            until(process, "stopping;")
+            os.killpg(process.pid, signal.SIGINT)
+            output, _ = process.communicate()
+
+    assert process.returncode == 1, output
+    assert list(tmp_path.glob("pot-driver-run.*")) == []
 
 
 @pytest.mark.slow

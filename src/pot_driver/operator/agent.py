@@ -157,6 +157,11 @@ class Agent:
         request = driver_pb2.StopTaskRequest(task_id=task_id, timeout=timeout, signal=signal)
         await _answer(self.plugin.driver.StopTask(request))
 
+    async def signal_task(self, task_id: str, signal: str) -> None:
+        """SignalTask, as `nomad alloc signal` has it sent."""
+        request = driver_pb2.SignalTaskRequest(task_id=task_id, signal=signal)
+        await _answer(self.plugin.driver.SignalTask(request))
+
     async def inspect_task(self, task_id: str) -> driver_pb2.InspectTaskResponse:
         """InspectTask; Nomad itself has no use for it."""
         request = driver_pb2.InspectTaskRequest(task_id=task_id)

@@ -51,6 +51,7 @@ class _Supervisor:
     def __init__(self, session: Session, runs: list[TaskRun]) -> None:
         self._session = session
         self._runs = runs
+        self._starting: TaskRun | None = None
         self._started: list[TaskRun] = []
         self._interrupts = 0
 
@@ -76,13 +77,15 @@ class _Supervisor:
         if self._interrupts:
             return
         with self._session.console.step("start", f"starting task {run.task.name}") as step:
+            self._starting = run
             await run.start()
+            self._starting = None
             step.result = f"task {run.task.name} runs in pot {run.pot_name}"
             step.more = run.places()
         self._started.append(run)
         self._stop_interrupted()
         if run.task.leader:
-            run.waiting.add_done_callback(lambda _: self._stop_all(None, but=run))
+            run.waiting.add_done_callback(lambda _: self._stop_all(but=run))
 
     async def _finish(self, run: TaskRun) -> int:
         answer = await run.waiting
@@ -101,20 +104,22 @@ class _Supervisor:
         self._interrupts += 1
         again = self._interrupts > 1
         self._session.console.note("stopping at once" if again else "stopping; Ctrl-C again: at once")
+        if again and self._starting:
+            self._starting.allocation.remove()  # the driver gives up a start whose directories are gone
         self._stop_interrupted()
 
     def _stop_interrupted(self) -> None:
         if self._interrupts:
-            self._stop_all(0.0 if self._interrupts > 1 else None)
+            self._stop_all(at_once=self._interrupts > 1)
 
-    def _stop_all(self, timeout_s: float | None, *, but: TaskRun | None = None) -> None:
+    def _stop_all(self, *, at_once: bool = False, but: TaskRun | None = None) -> None:
         for run in self._started:
             if run is not but and not run.waiting.done():
-                self._session.group.create_task(self._stop(run, timeout_s))
+                self._session.group.create_task(self._stop(run, at_once=at_once))
 
-    async def _stop(self, run: TaskRun, timeout_s: float | None) -> None:
+    async def _stop(self, run: TaskRun, *, at_once: bool) -> None:
         try:
-            await run.stop(timeout_s)
+            await (run.kill() if at_once else run.stop())
         except DriverError as error:
             self._session.console.problem(f"task {run.task.name}: not stopped: {error}")
 

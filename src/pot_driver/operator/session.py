@@ -151,10 +151,13 @@ class TaskRun:
         self.pot_name = status.driver.attributes.get("pot", "")
         self.waiting = self.session.group.create_task(self.session.agent.wait_task(self.handle))
 
-    async def stop(self, timeout_s: float | None = None) -> None:
+    async def stop(self) -> None:
         """End it as the job says: kill_signal, kill_timeout."""
-        timeout = self.task.kill_timeout_s if timeout_s is None else timeout_s
-        await self.session.agent.stop_task(self.config.id, timeout, self.task.kill_signal)
+        await self.session.agent.stop_task(self.config.id, self.task.kill_timeout_s, self.task.kill_signal)
+
+    async def kill(self) -> None:
+        """SIGKILL to its main process, also while a stop is waiting for it."""
+        await self.session.agent.signal_task(self.config.id, "SIGKILL")
 
     async def clean_up(self) -> None:
         """After its end: the last log lines, then DestroyTask."""
