@@ -78,6 +78,6 @@ def failure(step: PotStep, completed: Completed) -> DriverError:
     return kind_of(words)(f"pot {step.verb} failed ({step.reason}): {words}")
 
 
-def kind_of(words: str) -> type[PotFailed] | type[TryAgain]:
+def kind_of(words: str) -> type[PotFailed | TryAgain]:
     """Whether what pot said may pass by itself."""
     return TryAgain if _PASSING.search(words) else PotFailed

@@ -77,7 +77,7 @@ def set_hostname(conf: Path, hostname: str) -> None:
 
 
 def _lacks(root: Path, path: str) -> bool:
-    """Whether a program is surely not there. A directory that is empty, or missing, may be one that is mounted later."""
+    """Whether a program is surely not there: a directory that is empty or missing may be one that is mounted later."""
     file = lookup(root, path)
     if file is not None:
         return not (file.is_file() and file.stat().st_mode & 0o111)
