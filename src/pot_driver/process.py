@@ -34,9 +34,7 @@ CHUNK = 32 * 1024
 
 # The slave becomes the controlling terminal of the new session. Done by a tiny interpreter of its own,
 # because code between fork and exec in a process with gRPC's threads may deadlock.
-_TAKE_TERMINAL = (
-    "import fcntl,os,sys,termios;fcntl.ioctl(0,termios.TIOCSCTTY,0);os.execv(sys.argv[1],sys.argv[1:])"
-)
+_TAKE_TERMINAL = "import fcntl,os,sys,termios;fcntl.ioctl(0,termios.TIOCSCTTY,0);os.execv(sys.argv[1],sys.argv[1:])"
 
 
 class CommandMissing(PotFailed):
@@ -155,9 +153,7 @@ class Processes:
         terminal = await _Terminal.open(*tty)
         take = (sys.executable, "-I", "-S", "-c", _TAKE_TERMINAL, self.find(argv[0]), *argv[1:])
         try:
-            process = await self._spawn(
-                take, stdin=terminal.slave, stdout=terminal.slave, stderr=terminal.slave
-            )
+            process = await self._spawn(take, stdin=terminal.slave, stdout=terminal.slave, stderr=terminal.slave)
         except BaseException:
             terminal.close()
             raise
