@@ -74,8 +74,8 @@ class Job:
         (only,) = self.problems()
         return only
 
-    def script(self, name: str, image_command: str | None = None) -> str:
-        files = plan.task_files(self.spec(), image_command)
+    def script(self, name: str, image_command: str | None = None, network_type: str = "public-bridge") -> str:
+        files = plan.task_files(self.spec(), image_command, network_type)
         (content,) = [file.content for file in files if file.path.endswith(f"/{name}")]
         return content.decode()
 

@@ -148,6 +148,14 @@ def test_the_port_is_told_under_the_cleaned_label(job):
     assert job.spec().environment.variables == {"NOMAD_PORT_my_port": "80"}
 
 
+@pytest.mark.parametrize(("network_type", "port"), [("inherit", "25000"), ("public-bridge", "80")])
+def test_with_an_images_network_the_port_is_known_when_the_pot_is_prepared(job, network_type, port):
+    job.with_ports(HTTP).task_with(env={"NOMAD_PORT_http": "25000"})
+    job.config_with(network_mode="image", port_map=[{"http": "80"}])
+
+    assert f"export NOMAD_PORT_http='{port}'\n" in job.script("env.sh", network_type=network_type)
+
+
 def test_on_the_hosts_network_the_hosts_port_stays_and_the_difference_is_told(job):
     job.with_ports(HTTP).task_with(env={"NOMAD_PORT_http": "25000"})
     spec = job.config_with(network_mode="host", port_map=[{"http": "8080"}]).spec()

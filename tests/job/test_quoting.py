@@ -199,4 +199,4 @@ def test_no_value_of_the_environment_is_in_any_pot_command(job):
 
 
 def test_the_files_are_for_root_alone(job):
-    assert {file.mode for file in task_files(job.config_with(exec_stop="x").spec(), None)} == {0o600}
+    assert {file.mode for file in task_files(job.config_with(exec_stop="x").spec(), None, "inherit")} == {0o600}

@@ -98,7 +98,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         _refuse(planning.verify(plan, conf, parse.fscomp(_read(paths.fscomp(plan.pot_name)))))
         _refuse(spec.recheck(plan.spec))  # what was copied and what start mounts is what was checked
         image_conf = parse.pot_conf(_read(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
-        scripts.write(planning.task_files(plan.spec, image_conf.cmd))
+        scripts.write(planning.task_files(plan.spec, image_conf.cmd, conf.network_type))
         if conf.ips and plan.own_address:
             record = replace(record, network=DriverNetwork(addr=conf.ips[0], port_map=plan.port_map))
             home.save(task_state.encode(record))

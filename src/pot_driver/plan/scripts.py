@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pot_driver.errors import ConfigError
 from pot_driver.spec import TaskSpec
 from pot_driver.spec.command import quoted
+from pot_driver.spec.environment import listening
 from pot_driver.spec.network import RESOLV_CONF
 
 INSIDE = "/secrets/.pot"  # as the pot sees them
@@ -50,10 +51,16 @@ class TaskFile:
     mode: int = 0o600
 
 
-def task_files(spec: TaskSpec, image_command: str | None) -> tuple[TaskFile, ...]:
-    """The files for one run. `image_command`: the image's own command line, for a job without one."""
+def task_files(spec: TaskSpec, image_command: str | None, network_type: str) -> tuple[TaskFile, ...]:
+    """The files for one run. `image_command`: the image's own command line, for a job without one.
+
+    `network_type`: the prepared pot's, which only then is known if it is the image's.
+    """
+    variables = spec.environment.variables
+    if spec.network.type is None and network_type != "inherit":
+        variables = listening(variables, spec.network.exports)
     files = {
-        "env.sh": _env(spec.environment.variables),
+        "env.sh": _env(variables),
         "start.sh": _start(spec, image_command),
         "exec.sh": _HEAD + "cd /\n" + _as_user(spec.user, ' "$@"') + _ENVIRONMENT + 'exec "$@"\n',
     }
