@@ -3,6 +3,7 @@
 A pot is removed only if all of this is so:
     its name has our form, and no task of this process has it;
     a path below this client's own allocation directory is in its record or its mounts: another client's never is;
+    or it has neither, and the host was booted since it was made;
     it is older than the grace, and so is our time with the agent, which recovers its tasks in that time.
 
 A task of ours is removed if nobody has waited for it all that time and its allocation's directory is gone. That nobody
@@ -26,6 +27,7 @@ from pot_driver.driver.host import Host
 from pot_driver.driver.lives import Lives
 from pot_driver.errors import DriverError
 from pot_driver.events import Events
+from pot_driver.fingerprint import boot_identity
 from pot_driver.model import BootId, TaskConfig, TaskRecord
 from pot_driver.pot import parse
 from pot_driver.tasks import Phase, TaskTable
@@ -107,41 +109,31 @@ class Reconciler:
 
     async def _orphans(self, host: Host) -> list[TaskRecord]:
         paths = await host.paths()
+        grace_s = host.config.reconciler.creation_grace_s
         known = {task.pot_name for task in self._tasks}
+        names = {home.path.name for home in host.homes.all()} | _directories(paths.fs_root / "jails")
         found = []
-        for directory in {home.path.name: home.path for home in host.homes.all()} | _directories(
-            paths.fs_root / "jails"
-        ):
-            if directory not in known and _OURS.fullmatch(directory):
-                record = self._owned(host, paths.fscomp(directory), directory)
-                places = (host.homes.of(directory).path, paths.pot(directory))
-                if record is not None and self._is_old(places, host.config.reconciler.creation_grace_s):
-                    found.append(record)
+        for name in sorted(names - known):
+            match = _OURS.fullmatch(name)
+            places = (host.homes.of(name).path, paths.pot(name))
+            if match and self._is_old(places, grace_s) and await self._is_ours(host, name):
+                found.append(host.record(name) or _from_name(match))
         return found
 
-    def _owned(self, host: Host, fscomp: Path, pot_name: str) -> TaskRecord | None:
-        """The record of a pot that this client made, or None."""
-        if host.homes.of(pot_name).exists:
-            record = host.record(pot_name)
-            return record if record is not None and self._is_here(record.secrets_dir) else None
-        try:
-            mounts = parse.fscomp(fscomp.read_text(errors="replace"))
-        except OSError:
-            return None
-        if not any(self._is_here(mount.source) for mount in mounts):
-            return None
-        match = _OURS.fullmatch(pot_name)
-        if match is None:
-            return None
-        return TaskRecord(
-            id="/".join((match["alloc"], match["task"], match["invocation"])),
-            name=match["task"],
-            alloc_id=match["alloc"],
-            pot_name=pot_name,
-            started_at_s=0.0,
-            boot=BootId(),
-            limited=True,
-        )
+    async def _is_ours(self, host: Host, pot_name: str) -> bool:
+        """Whether this client made it."""
+        record = host.record(pot_name)
+        if record is not None:
+            return self._is_here(record.secrets_dir)
+        paths = await host.paths()
+        if not paths.pot(pot_name).exists():
+            return True  # a state directory that was just begun, or emptied when the host came up
+        mounts = parse.fscomp(_text(paths.fscomp(pot_name)))
+        if mounts:
+            return any(self._is_here(mount.source) for mount in mounts)
+        # A pot without mounts is half made. If the host has been booted since, nobody goes on with it.
+        boot = await boot_identity(host.processes)
+        return paths.pot(pot_name).stat().st_mtime < boot.boottime_s
 
     def _is_here(self, path: str) -> bool:
         return any(root in Path(path).parents for root in self._alloc_roots)
@@ -164,8 +156,27 @@ def _allocation_is_gone(record: TaskRecord) -> bool:
     return bool(record.secrets_dir) and not Path(record.secrets_dir).parents[1].exists()
 
 
-def _directories(path: Path) -> dict[str, Path]:
+def _from_name(match: re.Match[str]) -> TaskRecord:
+    return TaskRecord(
+        id="/".join((match["alloc"], match["task"], match["invocation"])),
+        name=match["task"],
+        alloc_id=match["alloc"],
+        pot_name=match[0],
+        started_at_s=0.0,
+        boot=BootId(),
+        limited=True,
+    )
+
+
+def _text(path: Path) -> str:
     try:
-        return {entry.name: entry for entry in path.iterdir() if entry.is_dir()}
+        return path.read_text(errors="replace")
     except OSError:
-        return {}
+        return ""
+
+
+def _directories(path: Path) -> set[str]:
+    try:
+        return {entry.name for entry in path.iterdir() if entry.is_dir()}
+    except OSError:
+        return set()
