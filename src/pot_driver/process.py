@@ -161,14 +161,22 @@ class Processes:
             os.close(terminal.slave)
         return Child(process, terminal)
 
-    async def detach(self, argv: Sequence[str], *, stdin: int, stdout: int, stderr: int) -> int:
+    async def detach(self, argv: Sequence[str], *, stdin: int, stdout: int, stderr: int, timeout_s: float) -> int:
         """Run a launcher that puts its work in the background and ends; its exit status.
 
         What it leaves behind outlives the plugin and is nobody's child. The three descriptors are all
         that it gets.
         """
         process = await self._spawn(argv, stdin=stdin, stdout=stdout, stderr=stderr)
-        return await process.wait()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await process.wait()
+        except TimeoutError:
+            await process.end_group()
+            raise TimedOut(f"{' '.join(argv[:2])} took longer than {timeout_s:g} s and was ended") from None
+        except asyncio.CancelledError:
+            await process.end_group()
+            raise
 
     async def _spawn(
         self,

@@ -55,6 +55,7 @@ class Bench:
             last_run_stats=str(self.stats),
             stdout_path=str(self.stdout),
             stderr_path=str(self.stderr),
+            timeout_s=10,
         )
         return Watch(self.home)
 

@@ -18,6 +18,7 @@ from pot_driver import exits
 from pot_driver.clock import Clock
 from pot_driver.driver.host import Host
 from pot_driver.errors import DriverError
+from pot_driver.keeper import launch as keeper
 from pot_driver.keeper.home import Home
 from pot_driver.keeper.launch import Watch
 from pot_driver.model import ExitResult, TaskRecord
@@ -45,9 +46,7 @@ class Fate(Enum):
 async def fate(host: Host, record: TaskRecord) -> Fate:
     """Look for a task's pot."""
     home = host.homes.of(record.pot_name)
-    watch = Watch(home)
-    watch.close()
-    if not watch.over:
+    if keeper.lives(home):
         return Fate.KEPT
     if _saw_the_end(home):
         return Fate.ENDED
@@ -78,7 +77,7 @@ def now_known(host: Host, task: Task, code: int | None) -> ExitResult:
     return exits.result(
         home.exit_record(),
         exit_code=code,
-        stopped_by_us=task.stop_wanted,
+        stopped_by_us=task.stop_wanted or home.stop_wanted,
         words=words(home),
     )
 

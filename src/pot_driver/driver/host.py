@@ -14,6 +14,7 @@ import structlog
 from pot_driver import task_state
 from pot_driver.config import PluginConfig
 from pot_driver.errors import PotFailed
+from pot_driver.keeper import launch as keeper
 from pot_driver.keeper.home import Homes
 from pot_driver.model import TaskRecord
 from pot_driver.pot import layout
@@ -50,6 +51,16 @@ class Host:
     def records(self) -> list[TaskRecord]:
         """All tasks of which the state directory knows."""
         return [record for home in self.homes.all() if (record := self.record(home.path.name))]
+
+    async def pot_start_works(self, pot_name: str) -> bool:
+        """Whether its `pot start` goes on."""
+        return await keeper.works(
+            self.processes, self.homes.of(pot_name), pot_name, timeout_s=self.config.timeouts.quick
+        )
+
+    async def kill_pot_start(self, pot_name: str) -> None:
+        """End a `pot start` that hangs."""
+        await keeper.kill(self.processes, self.homes.of(pot_name), pot_name, timeout_s=self.config.timeouts.quick)
 
     async def paths(self) -> PotPaths:
         """Where pot keeps its files; asked once."""

@@ -14,7 +14,7 @@ import structlog
 
 from pot_driver import exits, plan
 from pot_driver.clock import Clock
-from pot_driver.driver import ends, start, stop
+from pot_driver.driver import ends, scripts, start, stop
 from pot_driver.driver.ends import Fate
 from pot_driver.driver.host import Host
 from pot_driver.driver.undo import undo
@@ -87,7 +87,7 @@ class Lives:
         async with task.changing:
             if not task.alive:
                 return
-            task.stop_asked()
+            _want_stop(host, task)
             name = command.signal_name(signal) if signal else ""
             if name is None:
                 self._events.emit(task, f"Unknown kill_signal {signal}: stopping with SIGTERM")
@@ -102,7 +102,7 @@ class Lives:
             if task.alive:
                 if not force:
                     raise WrongState(f"cannot destroy running task {task.id}")
-                task.stop_asked()
+                _want_stop(host, task)
                 await stop.stop(host, task, self._clock, timeout_s=0, signal="")
             if self._tasks.find(task.id) is task:
                 try:
@@ -155,9 +155,9 @@ class Lives:
         if record is not None:
             found = await ends.fate(host, record)
             log.info("this task was begun before", task_id=task.id, pot=task.pot_name, found=found.value)
-            if found in {Fate.KEPT, Fate.ENDED}:
+            if found is Fate.KEPT:
                 await start.until_running(host, record)
-            if found is not Fate.LOST:
+            if found is not Fate.LOST and (found is not Fate.ENDED or scripts.began(record)):
                 return record
         if host.homes.of(task.pot_name).exists or (await host.paths()).pot(task.pot_name).exists():
             await undo(host, task.record)
@@ -203,6 +203,11 @@ class Lives:
         task.destroyed()
         self._tasks.remove(task)
         self._forgotten(task.pot_name)
+
+
+def _want_stop(host: Host, task: Task) -> None:
+    task.stop_asked()
+    host.homes.of(task.pot_name).want_stop()
 
 
 def _same_task(one: TaskRecord, other: TaskRecord) -> bool:

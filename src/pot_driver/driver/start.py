@@ -35,6 +35,7 @@ from pot_driver.pot import command, parse, prepared
 from pot_driver.pot.cli import failure, kind_of
 from pot_driver.pot.command import PotStep
 from pot_driver.pot.layout import PotPaths, image_pot
+from pot_driver.pot.parse import PotConf
 from pot_driver.process import Completed
 from pot_driver.tasks import Task
 
@@ -94,8 +95,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         _refuse(spec.recheck(plan.spec))
         for step in plan.steps:
             await _run(host, step, tell)
-        conf = parse.pot_conf(_read(paths.conf(plan.pot_name)))
-        _refuse(planning.verify(plan, conf, parse.fscomp(_read(paths.fscomp(plan.pot_name)))))
+        conf = _verified(paths, plan)
         _refuse(spec.recheck(plan.spec))  # what was copied and what start mounts is what was checked
         image_conf = parse.pot_conf(_read(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
         scripts.write(planning.task_files(plan.spec, image_conf.cmd, conf.network_type))
@@ -124,6 +124,8 @@ async def until_running(host: Host, record: TaskRecord) -> None:
     finally:
         watch.close()
     if not scripts.began(record):
+        if home.exit_record() is None:
+            raise TryAgain(f"cannot start pot {record.pot_name}: its keeper was killed")
         words = ends.words(home) or "pot said nothing"
         raise kind_of(words)(f"cannot start pot {record.pot_name}: the jail did not start: {words}")
 
@@ -143,6 +145,19 @@ async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, 
     _refuse([hooks, *lacking] if hooks else lacking)
     if plan.spec.network.hostname is not None:
         prepared.set_hostname(paths.conf(plan.pot_name), plan.spec.network.hostname)
+
+
+def _verified(paths: PotPaths, plan: Plan) -> PotConf:
+    """The pot's configuration, once it is what was asked for."""
+    conf = parse.pot_conf(_read(paths.conf(plan.pot_name)))
+    root = paths.root(plan.pot_name)
+    lost = [
+        f"its copy {copy.destination} of {copy.source.path} is not there"
+        for copy in plan.spec.copies
+        if not prepared.was_copied(root, Path(copy.source.path), copy.destination)
+    ]
+    _refuse(planning.verify(plan, conf, parse.fscomp(_read(paths.fscomp(plan.pot_name)))) + lost)
+    return conf
 
 
 def _refuse(problems: list[str]) -> None:
@@ -196,6 +211,7 @@ async def _start(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan) ->
         last_run_stats=str(paths.last_run_stats(record.pot_name)),
         stdout_path=request.stdout_path,
         stderr_path=request.stderr_path,
+        timeout_s=host.config.timeouts.quick,
     )
     await until_running(host, record)
 

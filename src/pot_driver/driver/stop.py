@@ -68,7 +68,7 @@ async def stop(host: Host, task: Task, clock: Clock, *, timeout_s: float, signal
     if await _over_within(task, host.config.timeouts.stop):
         return
     log.warning("pot start goes on without its jail, and is killed", pot=task.pot_name)
-    await keeper.kill(host.homes.of(task.pot_name))
+    await host.kill_pot_start(task.pot_name)
     if not await _over_within(task, ends.LATE_CODE_S + ends.JAIL_POLL_S):
         code = await ends.exit_code(host, task.pot_name)
         task.ended(ends.now_known(host, task, code), clock.now_s())
@@ -95,7 +95,7 @@ async def end_jail(host: Host, pot_name: str, left_s: Callable[[], float]) -> No
         if not await host.pot.jail_exists(pot_name):
             return
         refused += 1
-        if refused > PATIENCE or not _keeper_lives(host, pot_name):
+        if refused > PATIENCE or not keeper.lives(host.homes.of(pot_name)):
             await release(host, pot_name)
         if left_s() <= 0:
             killed += 1
@@ -144,12 +144,6 @@ async def _attempt(host: Host, step: PotStep, *, extra_s: float = 0.0) -> str:
         said = parse.error_text(completed.stdout, completed.stderr) or f"it ended with {completed.status}"
     log.info("pot refused", verb=step.verb, reason=step.reason, said=said)
     return said
-
-
-def _keeper_lives(host: Host, pot_name: str) -> bool:
-    watch = keeper.Watch(host.homes.of(pot_name))
-    watch.close()
-    return not watch.over
 
 
 async def _over_within(task: Task, seconds: float) -> bool:

@@ -18,7 +18,6 @@ from pot_driver.driver import ends, scripts
 from pot_driver.driver.host import Host
 from pot_driver.driver.stop import end_jail, release
 from pot_driver.errors import DriverError, PotFailed
-from pot_driver.keeper import launch as keeper
 from pot_driver.model import TaskRecord
 from pot_driver.pot import command, parse
 
@@ -26,7 +25,7 @@ log = structlog.get_logger()
 
 GIVE_UP_S = 15.0  # a step that still fails so long after its first failure is not tried again
 FIRST_PAUSE_S = 0.5  # then 1, 2, 4, 8: a dataset stays busy for a moment after its jail
-LOOK_S = 1.0  # while `pot start` is on its way to a jail, or back from one
+LOOK_S = 0.5  # while `pot start` is on its way to a jail, or back from one
 SETTLE_S = 5.0  # a `pot start` whose keeper was killed may still clean up
 
 
@@ -55,16 +54,20 @@ async def _persistently(host: Host, record: TaskRecord, name: str, step: Step) -
 async def _end(host: Host, record: TaskRecord) -> None:
     """End the jail, and see `pot start` to its end: it cleans up, and may still be on its way to a jail."""
     loop = asyncio.get_running_loop()
-    watch = keeper.Watch(host.homes.of(record.pot_name))
-    try:
-        await _end_jail(host, record)
-        limit = loop.time() + host.config.timeouts.stop
-        while not await watch.over_within(LOOK_S) and loop.time() < limit:
-            await _end_jail(host, record)
-    finally:
-        watch.close()
-    await keeper.kill(host.homes.of(record.pot_name))
     await _end_jail(host, record)
+    limit = loop.time() + host.config.timeouts.stop
+    while await host.pot_start_works(record.pot_name):
+        if loop.time() > limit:
+            await _kill_pot_start(host, record)
+        await asyncio.sleep(LOOK_S)
+        await _end_jail(host, record)
+
+
+async def _kill_pot_start(host: Host, record: TaskRecord) -> None:
+    log.warning("pot start does not end, and is killed", pot=record.pot_name)
+    await host.kill_pot_start(record.pot_name)
+    if await host.pot_start_works(record.pot_name):
+        raise PotFailed("its pot start cannot be ended")
 
 
 async def _end_jail(host: Host, record: TaskRecord) -> None:

@@ -4,6 +4,7 @@
                        keeper.sh  the keeper's script
                        alive      FIFO whose write end the keeper holds
                        group      process group of the keeper and of `pot start`
+                       stop       there when its end was wanted
                        start.log  what pot and the host's tools said while the pot ran
                        exit       how `pot start` ended (see `record`)
 
@@ -70,6 +71,16 @@ class Home:
             return int((self.path / "group").read_text())
         except (OSError, ValueError):
             return None
+
+    def want_stop(self) -> None:
+        """Note that its end is wanted, for whoever learns of the end; a task of the Go driver has no home."""
+        with suppress(OSError):
+            (self.path / "stop").touch()
+
+    @property
+    def stop_wanted(self) -> bool:
+        """Whether its end was wanted."""
+        return (self.path / "stop").exists()
 
     def exit_record(self) -> record.ExitRecord | None:
         """What the keeper wrote, once it is whole."""

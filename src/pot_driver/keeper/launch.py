@@ -16,7 +16,8 @@ from pot_driver.keeper import logs
 from pot_driver.keeper.home import Home
 from pot_driver.process import Processes
 
-TERM_GRACE_S = 3.0
+KILL_LOOKS = 5
+KILL_LOOK_S = 0.5
 
 _TEXT = files("pot_driver.keeper").joinpath("keeper.sh").read_text()
 
@@ -30,6 +31,7 @@ async def launch(
     last_run_stats: str,
     stdout_path: str,
     stderr_path: str,
+    timeout_s: float,
 ) -> None:
     """Start the pot under a keeper of its own and return when the keeper holds `alive`."""
     home.keeper.write_text(_TEXT)
@@ -40,7 +42,7 @@ async def launch(
         try:
             writing = os.open(home.alive, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                status = await processes.detach(argv, stdin=writing, stdout=out, stderr=err)
+                status = await processes.detach(argv, stdin=writing, stdout=out, stderr=err, timeout_s=timeout_s)
             finally:
                 os.close(writing)
         finally:
@@ -49,23 +51,40 @@ async def launch(
         raise PotFailed(f"cannot keep pot {pot_name}: sh ended with {status}: {home.start_log().strip()}")
 
 
-async def kill(home: Home) -> None:
-    """End a keeper together with the `pot start` that it waits for, and with the app if that still runs.
+def lives(home: Home) -> bool:
+    """Whether a keeper lives."""
+    watch = Watch(home)
+    watch.close()
+    return not watch.over
+
+
+async def works(processes: Processes, home: Home, pot_name: str, *, timeout_s: float) -> bool:
+    """Whether `pot start` goes on: under its keeper, or alone, where the keeper was killed."""
+    if lives(home):
+        return True
+    group = home.group()
+    if group is None or home.exit_record() is not None:
+        return False
+    listed = await processes.run(("ps", "-ax", "-ww", "-o", "pgid=", "-o", "command="), timeout_s=timeout_s)
+    lines = listed.stdout.decode(errors="replace").splitlines()
+    return any(line.split()[:1] == [str(group)] and line.endswith(f" start -p {pot_name}") for line in lines)
+
+
+async def kill(processes: Processes, home: Home, pot_name: str, *, timeout_s: float) -> None:
+    """End `pot start` with its keeper, and with the app if that still runs: they are one process group.
 
     Not the way to end a task: pot cleans up nothing then. The group's id cannot mean anybody else: it stays taken for
-    as long as the keeper lives.
+    as long as one of them lives.
     """
-    watch = Watch(home)
-    try:
-        for signum in (signal.SIGTERM, signal.SIGKILL):
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        for _ in range(KILL_LOOKS):
+            working = await works(processes, home, pot_name, timeout_s=timeout_s)
             group = home.group()
-            if watch.over or group is None:
+            if not working or group is None:
                 return
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signum)
-            await watch.over_within(TERM_GRACE_S)
-    finally:
-        watch.close()
+            await asyncio.sleep(KILL_LOOK_S)
 
 
 class Watch:

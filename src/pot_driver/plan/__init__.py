@@ -168,6 +168,9 @@ def _expected(spec: TaskSpec, sources: Sequence[str]) -> Expected:
             ExpectedMount(source=source, destination=m.destination, read_only=m.read_only)
             for m, source in zip(spec.mounts, sources, strict=True)
         ),
+        memory=None if spec.memory_mb is None else f"{spec.memory_mb}M",
+        cpus=None if spec.cpus is None else str(spec.cpus),
+        hosts=frozenset(f"{address} {host}" for host, address in spec.network.hosts) or None,
         allowed_attributes=spec.allowed_attributes,
     )
 

@@ -44,6 +44,9 @@ class Expected:
     export_ports: frozenset[str]
     attributes: Mapping[str, str]
     mounts: tuple[ExpectedMount, ...]
+    memory: str | None  # None: whatever the image has
+    cpus: str | None
+    hosts: frozenset[str] | None
     allowed_attributes: tuple[str, ...] | None
 
 
@@ -61,6 +64,12 @@ def differences(expect: Expected, conf: PotConf, fscomp: Sequence[FscompEntry]) 
     for name, value in expect.attributes.items():
         if conf.attributes.get(name) != value:
             problems.append(f'its attribute {name} is "{conf.attributes.get(name, "")}" instead of "{value}"')
+    if expect.memory not in {None, conf.memory}:
+        problems.append(f'its memory limit is "{conf.memory}" instead of "{expect.memory}"')
+    if expect.cpus not in {None, conf.cpus}:
+        problems.append(f'its number of CPUs is "{conf.cpus}" instead of "{expect.cpus}"')
+    if expect.hosts not in {None, conf.hosts}:
+        problems.append(f"its hosts are {_texts(conf.hosts)} instead of {_texts(expect.hosts)}")
     return problems + _of_the_image(expect, conf) + _mounts(expect.mounts, fscomp)
 
 
@@ -99,6 +108,10 @@ def _mounts(expected: Sequence[ExpectedMount], fscomp: Sequence[FscompEntry]) ->
             )
         taken[got.destination] = want.destination
     return problems
+
+
+def _texts(values: Iterable[str] | None) -> str:
+    return ", ".join(sorted(values or ())) or "none"
 
 
 def _listed(entries: Sequence[FscompEntry]) -> str:

@@ -55,7 +55,7 @@ class Pot:
         if completed.status == 0:
             return True
         words = completed.stderr.decode(errors="replace").strip()
-        if completed.status == 1 and (not words or "not found" in words):
+        if completed.status == 1 and "not found" in words:
             return False
         raise PotFailed(f"cannot tell whether jail {name} lives: jls ended with {completed.status}: {words}")
 

@@ -43,6 +43,9 @@ class PotConf:
     ips: tuple[str, ...] = ()  # without the interface of an alias
     attributes: Mapping[str, str] = field(default_factory=dict)
     export_ports: tuple[str, ...] = ()
+    memory: str = ""  # as set-rss took it, e.g. "64M"
+    cpus: str = ""
+    hosts: frozenset[str] = frozenset()  # "ADDRESS NAME"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +92,13 @@ def exit_code(last_run_stats: bytes) -> int | None:
 def pot_conf(text: str) -> PotConf:
     """Read pot.conf: the first line of a key counts, as for pot itself."""
     first: dict[str, str] = {}
+    hosts = set()
     for line in text.splitlines():
         key, equals, value = line.partition("=")
         if equals and not key.startswith("#"):
             first.setdefault(key, value)
+        if key == "pot.hosts":
+            hosts.add(value.strip())
     attribute = "pot.attr."
     return PotConf(
         cmd=first.get("pot.cmd") or None,
@@ -104,6 +110,9 @@ def pot_conf(text: str) -> PotConf:
             if key.startswith(attribute)
         },
         export_ports=tuple(first.get("pot.export.ports", "").strip('"').split()),
+        memory=_bare(first.get("pot.rss.memory", "")),
+        cpus=_bare(first.get("pot.rss.cpus", "")),
+        hosts=frozenset(hosts),
     )
 
 

@@ -30,6 +30,14 @@ def problems(root: Path, *, programs: Iterable[str], new_directories: Iterable[s
     return found
 
 
+def was_copied(root: Path, source: Path, destination: str) -> bool:
+    """Whether something is where `pot copy-in` should have put it."""
+    inside = lookup(root, destination)
+    if inside is None or source.is_dir():
+        return inside is not None and inside.is_dir()
+    return os.path.lexists(inside / source.name) if inside.is_dir() else True
+
+
 def why(program: str) -> str:
     """What a program is needed for."""
     reasons = {
