@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pot_driver.operator.agent import CallFailed
-
-from tests.lifecycle.scene import GATED, QUIET
 from tests.faults import steps
+from tests.lifecycle.scene import GATED, QUIET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
+    from tests.faults.steps import Step
     from tests.lifecycle.conftest import Stage
     from tests.lifecycle.scene import Run, Scene
-    from tests.faults.steps import Step
 
 pytestmark = [pytest.mark.namespaces, pytest.mark.slow, pytest.mark.timeout(200)]
 

@@ -9,7 +9,7 @@ import pytest
 
 from pot_driver.operator.agent import CallFailed
 from tests.faults import steps
-from tests.lifecycle.scene import GATED, QUIET
+from tests.lifecycle.scene import GATED
 
 if TYPE_CHECKING:
     from tests.lifecycle.conftest import Stage

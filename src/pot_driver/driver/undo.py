@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 
@@ -101,9 +102,27 @@ async def _destroy_pot(host: Host, record: TaskRecord) -> None:
     if not paths.pot(record.pot_name).exists():
         return
     completed = await host.pot.ask(command.destroy(record.pot_name))
-    if paths.pot(record.pot_name).exists():
+    if paths.pot(record.pot_name).exists() and not _was_remnant(paths.pot(record.pot_name)):
         said = parse.error_text(completed.stdout, completed.stderr)
         raise PotFailed(f"pot destroy left it there: {said or 'and said nothing'}")
+
+
+def _was_remnant(pot: Path) -> bool:
+    """Remove what pot prepare makes of a pot whose dataset cannot be created, and pot destroy does not know.
+
+    Only plain files, and directories that are empty then: nothing that could be a mount is walked into.
+    """
+    root, conf = pot / "m", pot / "conf"
+    try:
+        if root.exists():
+            root.rmdir()  # refused where there is anything in it, or it is a mount
+        for file in conf.iterdir():
+            file.unlink()
+        conf.rmdir()
+        pot.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 async def _forget_main_pid(host: Host, record: TaskRecord) -> None:
