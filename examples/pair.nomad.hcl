@@ -1,4 +1,4 @@
-# Two tasks of a group share /alloc: the leader writes, the other one reads until the leader has ended.
+# Two tasks of a group share /alloc: the leader waits for the other one and writes; that one reads until the leader ends.
 
 variable "images" {
   type    = string
@@ -26,6 +26,9 @@ job "pair" {
       template {
         destination = "local/write.sh"
         data        = <<-EOT
+          until [ -e /alloc/data/lines ]; do
+            sleep 1
+          done
           for line in one two three; do
             echo $line >> /alloc/data/lines
             sleep 1

@@ -85,7 +85,8 @@ class _Supervisor:
         self._started.append(run)
         self._stop_interrupted()
         if run.task.leader:
-            run.waiting.add_done_callback(lambda _: self._stop_all(but=run))
+            run.waiting.add_done_callback(lambda _: self._stop_followers())
+        self._stop_followers()
 
     async def _finish(self, run: TaskRun) -> int:
         answer = await run.waiting
@@ -112,9 +113,13 @@ class _Supervisor:
         if self._interrupts:
             self._stop_all(at_once=self._interrupts > 1)
 
-    def _stop_all(self, *, at_once: bool = False, but: TaskRun | None = None) -> None:
+    def _stop_followers(self) -> None:
+        if any(run.task.leader and run.waiting.done() for run in self._started):
+            self._stop_all()
+
+    def _stop_all(self, *, at_once: bool = False) -> None:
         for run in self._started:
-            if run is not but and not run.waiting.done():
+            if not run.waiting.done():
                 self._session.group.create_task(self._stop(run, at_once=at_once))
 
     async def _stop(self, run: TaskRun, *, at_once: bool) -> None:
