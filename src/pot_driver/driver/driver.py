@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 
 import structlog
@@ -21,7 +21,7 @@ from pot_driver.driver.host import Host
 from pot_driver.driver.lives import Lives
 from pot_driver.driver.reconcile import Reconciler
 from pot_driver.driver.works import Works
-from pot_driver.errors import PotFailed, WrongState
+from pot_driver.errors import PotFailed, TaskExists, WrongState
 from pot_driver.events import Events
 from pot_driver.fingerprint import Fingerprinter, boot_identity
 from pot_driver.images import Images
@@ -118,12 +118,14 @@ class PotDriver:
     async def recover_task(self, handle: TaskHandle) -> None:
         """Adopt the task of `handle`, or raise so that Nomad starts it afresh."""
         self._reconciler.learn(handle.config)
-        known = self._tasks.find(handle.config.id)
-        if known is None:
+        if self._tasks.find(handle.config.id) is None:
             record = task_state.decode(handle.version, handle.driver_state, handle.config, _go_pot_name)
-            await self._works.whole(self._lives.adopt(self._host, Task(record)))
-        elif known.phase is Phase.STARTING:
-            async with known.changing:  # somebody else is recovering it just now
+            with suppress(TaskExists):  # somebody else asked for the same at the same time
+                await self._works.whole(self._lives.adopt(self._host, Task(record)))
+                return
+        known = self._tasks.get(handle.config.id)
+        if known.phase is Phase.STARTING:
+            async with known.changing:  # it is being recovered just now
                 self._tasks.get(handle.config.id)
 
     async def wait_task(self, task_id: str) -> ExitResult:
