@@ -79,6 +79,8 @@ class JailSpec:
 
 def create(root: Root, spec: JailSpec, *, helper_sleep: bool = True) -> int:
     """Make the jail and return its jid. Without `helper_sleep` only a persistent jail stays."""
+    for name in registry.recorded(root.run):  # of jails that ended when nobody was there to see it
+        forget(root, name)
     made = subprocess.run(
         _jailer(root, spec.name),
         input=marshal.dumps({"run": root.run, "helper": helper_sleep} | _described(root, spec)),
@@ -189,11 +191,13 @@ def remove(root: Root, name: str, *, stop_timeout: float, exec_stop: str = "") -
 
 def forget(root: Root, name: str) -> None:
     """Drop what a jail that has ended left below the root."""
-    from pot_driver.sim import network  # noqa: PLC0415
+    if not _has_ended(root, name):
+        return
+    from pot_driver.sim import network  # noqa: PLC0415 (only after a pot)
 
     with mutex.lock(root.run, "jails"):
         record = registry.read(root.run, name)
-        if record is None or record.alive:
+        if record is None or record.alive:  # somebody else has been here
             return
         network.down(root, name)
         cgroups.remove(record.fields.get("cgroup", ""))
@@ -201,6 +205,11 @@ def forget(root: Root, name: str) -> None:
         if os.path.exists(pcpu):
             os.unlink(pcpu)
         registry.remove(root.run, name)
+
+
+def _has_ended(root: Root, name: str) -> bool:
+    record = registry.read(root.run, name)
+    return record is not None and not record.alive
 
 
 def remove_all(root: Root) -> None:

@@ -45,23 +45,33 @@ def launch(spec: dict[str, Any]) -> int:
 def _launch(spec: dict[str, Any], switched: int | None) -> int:
     run, name = spec["run"], spec["name"]
     first = _First(spec, switched)
+    limits: dict[str, str] = {}
     try:
         first.await_word()
         with mutex.lock(run, "jails"):
-            if registry.running(run, name):
-                raise JailFailed(f'jail: jail "{name}" already exists')
+            _check_name(spec)
             jid = _next_jid(run)
         record = _record(spec, jid, first.pid)
         if switched is not None:
             record |= _connect(spec["network"], switched, jid, first.pid)
-        record |= _limit(spec, jid, first.pid)
-        registry.write(run, name, record)
+        limits = _limit(spec, jid, first.pid)
+        with mutex.lock(run, "jails"):
+            _check_name(spec)
+            registry.write(run, name, record | limits)
         first.go()
         first.await_word()
     except BaseException:
         first.kill()
+        cgroups.remove(limits.get("cgroup", ""))
         raise
     return jid
+
+
+def _check_name(spec: dict[str, Any]) -> None:
+    if registry.running(spec["run"], spec["name"]):
+        raise JailFailed(f'jail: jail "{spec["name"]}" already exists')
+    if not os.path.isdir(spec["path"]):  # it has been removed meanwhile
+        raise JailFailed(f"jail: {spec['path']}: No such file or directory")
 
 
 def _record(spec: dict[str, Any], jid: int, pid: int) -> dict[str, str]:

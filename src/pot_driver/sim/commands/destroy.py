@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import conf, pots, registry, status, zfs
+from pot_driver.sim import conf, pots, status, zfs
 from pot_driver.sim.session import Pot
 from pot_driver.sim.shell import Exit, complain
 
@@ -125,8 +125,12 @@ def _destroy(pot: Pot, name: str, *, force: bool) -> bool:
             pot.error(f"pot {name} is running")
             raise Exit(1)
         pot.command("stop", name)
-    registry.remove(pot.root.run, name)
-    return _destroy_dataset(pot, dataset)
+    if not _destroy_dataset(pot, dataset):
+        return False
+    from pot_driver.sim import jail  # noqa: PLC0415 (long to import)
+
+    jail.remove(pot.root, name, stop_timeout=0)  # one that came up meanwhile has lost its root
+    return True
 
 
 def _destroy_dataset(pot: Pot, dataset: str) -> bool:
