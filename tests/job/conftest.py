@@ -12,7 +12,7 @@ import msgpack
 import pytest
 
 from pot_driver import plan, spec
-from pot_driver.config import decode_plugin, decode_task
+from pot_driver.config import decode_plugin
 from pot_driver.errors import ConfigError
 from pot_driver.model import Port, Resources, TaskConfig
 from pot_driver.plan import Plan
@@ -53,12 +53,17 @@ class Job:
     @property
     def request(self) -> TaskConfig:
         name = self.task.get("name", "web")
-        fields = {"id": f"{ALLOC}/{name}/1a2b3c4d", "alloc_id": ALLOC, "name": name, "alloc_dir": str(self.alloc_dir)}
+        fields = {
+            "id": f"{ALLOC}/{name}/1a2b3c4d",
+            "alloc_id": ALLOC,
+            "name": name,
+            "alloc_dir": str(self.alloc_dir),
+            "driver_config": msgpack.packb(self.config),
+        }
         return TaskConfig(**{**fields, **self.task})
 
     def spec(self, *, look: bool = True) -> TaskSpec:
-        options = decode_task(msgpack.packb(self.config))
-        return spec.build(self.request, options, decode_plugin(msgpack.packb(self.plugin)), look=look)
+        return spec.read(self.request, decode_plugin(msgpack.packb(self.plugin)), look=look)
 
     def plan(self) -> Plan:
         return plan.build(self.spec())

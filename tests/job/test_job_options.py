@@ -202,3 +202,17 @@ def test_everything_wrong_comes_at_once(job):
     assert options >= {
         "image", "tag", "network_mode", "mount", "copy", "attributes", "extra_hosts", "ports", "args", "hostname",
     }  # fmt: skip
+
+
+def test_what_cannot_be_read_and_what_does_not_fit_come_in_one_message(job):
+    del job.config["image"]
+    problems = job.config_with(
+        network_mode="bogus", mount=["nocolon"], extra_hosts=["x"], port_map={"no": "80"}
+    ).problems()
+
+    assert [problem.partition(":")[0].partition("[")[0] for problem in problems[:2]] == ["image", "network_mode"]
+    assert sorted({problem.partition(":")[0].partition("[")[0] for problem in problems[2:]}) == [
+        "extra_hosts",
+        "mount",
+        "port_map",
+    ]

@@ -6,7 +6,7 @@
 Not here: what an option means for a pot (see `spec`), protobuf.
 """
 
-from pot_driver.config.decode import decode_plugin, decode_task
+from pot_driver.config.decode import decode_plugin, decode_task, read_task
 from pot_driver.config.tables import PLUGIN_OPTIONS, TASK_OPTIONS, Block, Option
 from pot_driver.config.values import (
     DownloadOptions,
@@ -32,4 +32,5 @@ __all__ = [
     "Volumes",
     "decode_plugin",
     "decode_task",
+    "read_task",
 ]

@@ -23,24 +23,34 @@ from pot_driver.errors import ConfigError
 Table = Sequence[Option | Block]
 
 
+_STAND_IN = "unknown"  # of a required option that is missing or wrong, so that the others can be looked at
+
+
 def decode_task(data: bytes) -> TaskOptions:
     """Decode a job's `config` block."""
-    values = _decode(TASK_OPTIONS, data)
-    return cast("Callable[..., TaskOptions]", TaskOptions)(**values)
+    options, problems = read_task(data)
+    if problems:
+        raise ConfigError(problems)
+    return options
+
+
+def read_task(data: bytes) -> tuple[TaskOptions, tuple[str, ...]]:
+    """A job's `config` block as far as it can be read, and what is wrong with the rest."""
+    problems: list[str] = []
+    values = _block(TASK_OPTIONS, _unpack(data), "", problems)
+    for option in TASK_OPTIONS:
+        if option.required:
+            values.setdefault(option.name, _STAND_IN)
+    return cast("Callable[..., TaskOptions]", TaskOptions)(**values), tuple(problems)
 
 
 def decode_plugin(data: bytes) -> PluginConfig:
     """Decode the agent's `plugin` block. Empty bytes are an empty block."""
-    values = _decode(PLUGIN_OPTIONS, data)
-    return cast("Callable[..., PluginConfig]", PluginConfig)(**values)
-
-
-def _decode(table: Table, data: bytes) -> dict[str, object]:
     problems: list[str] = []
-    values = _block(table, _unpack(data), "", problems)
+    values = _block(PLUGIN_OPTIONS, _unpack(data), "", problems)
     if problems:
         raise ConfigError(problems)
-    return values
+    return cast("Callable[..., PluginConfig]", PluginConfig)(**values)
 
 
 def _unpack(data: bytes) -> object:

@@ -15,7 +15,7 @@ import structlog
 from pot_driver import exec as pot_exec
 from pot_driver import plan, spec, task_state
 from pot_driver.clock import Clock
-from pot_driver.config import decode_plugin, decode_task
+from pot_driver.config import decode_plugin
 from pot_driver.driver import scripts, stop
 from pot_driver.driver.host import Host
 from pot_driver.driver.lives import Lives
@@ -98,7 +98,7 @@ class PotDriver:
         if not host.config.enabled:
             raise PotFailed("the pot driver is disabled in the agent's plugin block (enabled = false)")
         self._reconciler.learn(request)
-        planned = plan.build(spec.build(request, decode_task(request.driver_config), host.config))
+        planned = plan.build(spec.read(request, host.config))
         task = Task(
             TaskRecord(
                 id=request.id,

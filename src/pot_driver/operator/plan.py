@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pot_driver import plan, schema, spec, wire
-from pot_driver.config import TASK_OPTIONS, decode_plugin, decode_task
+from pot_driver.config import TASK_OPTIONS, decode_plugin
 from pot_driver.errors import ConfigError
 from pot_driver.model import Port, TaskConfig
 from pot_driver.operator import jobfile
@@ -68,7 +68,7 @@ def plans_of(job: Job) -> Iterator[TaskPlan]:
             try:
                 request = _request(job, group, task)
                 planned = plan.build(
-                    spec.build(request, decode_task(request.driver_config), decode_plugin(b""), look=False)
+                    spec.read(request, decode_plugin(b""), look=False)
                 )
             except ConfigError as err:
                 yield TaskPlan(group=group.name, task=task.name, problems=err.problems)

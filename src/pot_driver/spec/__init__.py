@@ -8,7 +8,7 @@ Not here: changing anything on the host (this room only looks), pot's commands (
 
 from __future__ import annotations
 
-from pot_driver.config import PluginConfig, TaskOptions
+from pot_driver.config import PluginConfig, TaskOptions, read_task
 from pot_driver.errors import ConfigError
 from pot_driver.model import Resources, TaskConfig
 from pot_driver.spec import command
@@ -33,6 +33,7 @@ __all__ = [
     "TaskSpec",
     "build",
     "pot_name",
+    "read",
     "recheck",
 ]
 
@@ -66,6 +67,23 @@ def build(task: TaskConfig, options: TaskOptions, plugin: PluginConfig, *, look:
     if draft.problems:
         raise ConfigError(draft.problems)
     return spec
+
+
+def read(task: TaskConfig, plugin: PluginConfig, *, look: bool = True) -> TaskSpec:
+    """`build` from the job's own `config` block: what cannot be read and what does not fit, all in one ConfigError."""
+    options, unread = read_task(task.driver_config)
+    try:
+        spec = build(task, options, plugin, look=look)
+    except ConfigError as error:
+        named = {_option(problem) for problem in unread}
+        raise ConfigError([*unread, *(p for p in error.problems if _option(p) not in named)]) from None
+    if unread:
+        raise ConfigError(unread)
+    return spec
+
+
+def _option(problem: str) -> str:
+    return problem.partition(":")[0].partition("[")[0]
 
 
 def recheck(spec: TaskSpec) -> list[str]:
