@@ -8,9 +8,9 @@ Not here: what is used (see `limits`), when a jail is made (see `jailer`).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
+import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _REMOVE_S = 0.5  # a cgroup can be removed a moment after its last process has e
 
 def create(run: str, jid: int, pid: int, memory: int) -> str:
     """A cgroup with a memory limit for a new jail, its process 1 in it; empty where none can be made."""
-    name = f"pot-sim-{hashlib.blake2b(run.encode(), digest_size=4).hexdigest()}-{jid}"
+    name = f"pot-sim-{zlib.crc32(os.fsencode(run)):08x}-{jid}"
     for parent, limit in _parents():
         path = f"{parent}/{name}"
         with contextlib.suppress(OSError):

@@ -13,9 +13,12 @@ import marshal
 import os
 import signal
 import sys
-from typing import Any
 
-from pot_driver.sim import cgroups, forward, init, linux, mutex, registry, rootfs, switch
+from pot_driver.sim import cgroups, init, linux, mutex, registry, rootfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 HELPER = ("/bin/sh", "-c", "sleep 1234 &")  # holds a new jail until its command runs
 
@@ -38,6 +41,8 @@ def launch(spec: dict[str, Any]) -> int:
     """Make the jail and return its jid."""
     if spec["network"] is None:
         return _launch(spec, None)
+    from pot_driver.sim import switch  # noqa: PLC0415 (most jails have the host's network)
+
     with mutex.lock(spec["run"], "network"):
         return _launch(spec, switch.open_namespace(spec["run"]))
 
@@ -88,6 +93,8 @@ def _record(spec: dict[str, Any], jid: int, pid: int) -> dict[str, str]:
 
 def _connect(network: dict[str, Any], switched: int, jid: int, pid: int) -> dict[str, str]:
     """Join the jail to its bridge and open its ports; what is to be remembered of that."""
+    from pot_driver.sim import forward, switch  # noqa: PLC0415 (most jails have the host's network)
+
     wiring = switch.Wiring(*(network[field] for field in switch.Wiring._fields))
     switch.connect(switched, wiring, jid, pid)
     remembered = {"switch": str(switched)}
