@@ -3,6 +3,8 @@
 Not here: what pot must do (the tests), images that only one test needs.
 """
 
+# ruff: noqa: PTH208  (names in directories and in /proc are plain texts here)
+
 from __future__ import annotations
 
 import os

@@ -3,6 +3,8 @@
 Not here: importing and exporting by pot (`test_commands`, `test_checklist`).
 """
 
+# ruff: noqa: PTH115, PTH123, PTH208  (names in directories and in /proc are plain texts here)
+
 from __future__ import annotations
 
 import io

@@ -3,6 +3,8 @@
 Not here: how they begin and end (`test_jail_life`), networks (`test_network`), pot's commands (`test_checklist*`).
 """
 
+# ruff: noqa: PTH115, PTH208  (names in directories and in /proc are plain texts here)
+
 from __future__ import annotations
 
 import fcntl

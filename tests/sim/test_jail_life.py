@@ -3,6 +3,8 @@
 Not here: what is in them (`test_jail`), pot's commands (`test_checklist*`).
 """
 
+# ruff: noqa: PTH110, PTH208  (names in directories and in /proc are plain texts here)
+
 from __future__ import annotations
 
 import os

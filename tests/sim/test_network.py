@@ -3,6 +3,8 @@
 Not here: pot's options about them (`test_checklist`).
 """
 
+# ruff: noqa: PTH115, PTH208  (names in directories and in /proc are plain texts here)
+
 from __future__ import annotations
 
 import os

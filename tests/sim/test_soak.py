@@ -3,6 +3,8 @@
 Not here: what each command must do (all other tests).
 """
 
+# ruff: noqa: PTH110  (names in directories and in /proc are plain texts here)
+
 from __future__ import annotations
 
 import contextlib

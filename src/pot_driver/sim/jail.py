@@ -172,7 +172,7 @@ def end_helper(root: Root, name: str) -> None:
 
 
 def remove(root: Root, name: str, *, stop_timeout: float, exec_stop: str = "") -> None:
-    """jail -r: `exec_stop` in the jail, SIGTERM to all, wait, SIGKILL to the rest; a timeout of 0: SIGKILL at once."""
+    """As jail -r: `exec_stop` in the jail, SIGTERM to all, wait, SIGKILL to the rest; timeout 0: SIGKILL at once."""
     record = registry.running(root.run, name)
     if record is not None:
         if exec_stop:

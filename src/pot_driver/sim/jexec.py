@@ -68,7 +68,12 @@ def attach(
 
     try:
         process = subprocess.Popen(
-            list(argv), stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds, preexec_fn=_or_say(run)
+            list(argv),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
+            preexec_fn=_or_say(run),  # noqa: PLW1509 - a pot command has one thread
         )
         os.waitpid(process.pid, 0)  # it only had a sibling
         os.close(telling)
