@@ -159,6 +159,22 @@ def test_point_15_a_failing_clone_is_exit_0_and_a_broken_pot(sim: Simulator) -> 
     assert sim.pot("info", "-qp", "half_a1").status == 0
 
 
+def test_a_failing_creation_leaves_a_directory_that_pot_cannot_destroy(sim: Simulator) -> None:
+    sim.fault("create pot=half*")
+    ended = sim.pot("prepare", "-U", sim.images, "-p", "web", "-t", "1.0", "-a", "x", "-n", "half", "-c", "true")
+    assert (ended.status, ended.lines[-1]) == (0, "===>  Prepared the pot half_x")
+    assert ended.err.splitlines()[-2:] == [
+        "cannot create 'zroot/pot/jails/half_x': out of space",
+        "cannot create 'zroot/pot/jails/half_x/m': parent does not exist",
+    ]
+    assert sim.pot("info", "-qp", "half_x").status == 1
+    assert sim.pot("destroy", "-F", "-p", "half_x").lines == [
+        "###>   zfs dataset half_x not found",
+        "###>  pot half_x not found or corrupted. Try to use the -F flag",
+    ]
+    assert "half_x" in sim.pot("ls", "-q").lines
+
+
 _WRONG_OPTIONS = [
     ("-e 99999", "99999 is not a valid port number"),
     ("-e sctp:80", "sctp:80 is not a valid port number"),

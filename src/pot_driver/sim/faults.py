@@ -10,6 +10,7 @@ One per line in `ROOT/etc/faults`, or separated by `;` in the variable POT_SIM_F
     corrupt                 downloaded images do not match their hash
     disk-full               no space for downloads, clones and copies
     receive                 `zfs receive` refuses the image; pot finds out late
+    create                  `zfs create` fails for a new pot, which leaves a directory that pot can never destroy
     clone                   `zfs clone` fails, and pot says "Prepared" nevertheless
     clone-slow SECONDS      copying takes that long
     destroy                 `zfs destroy` refuses
@@ -36,7 +37,19 @@ if TYPE_CHECKING:
 VARIABLE = "POT_SIM_FAULTS"
 
 NAMES = (
-    *("slow", "hang", "fetch", "fetch-slow", "corrupt", "disk-full", "receive", "clone", "clone-slow", "destroy"),
+    *(
+        "slow",
+        "hang",
+        "fetch",
+        "fetch-slow",
+        "corrupt",
+        "disk-full",
+        "receive",
+        "create",
+        "clone",
+        "clone-slow",
+        "destroy",
+    ),
     *("mount", "resolv", "jail", "epair", "pfctl", "racct", "clockrate", "usage"),
 )
 

@@ -87,12 +87,14 @@ def rollback(root: Root, dataset: str, tag: str) -> None:
         copy(f"{kept}/{entry}", f"{place}/{entry}")
 
 
-def clone(root: Root, dataset: str, tag: str, new: str) -> None:
+def clone(root: Root, dataset: str, tag: str, new: str, names: str) -> None:
     pot = new.split("/")[1]
     if faults.on(root, "clone", pot):
         raise ZfsError("cannot clone: injected failure")
     if faults.on(root, "disk-full", pot):
-        raise ZfsError(f"cannot create '{new}': out of space")
+        raise ZfsError(f"cannot create '{names}/{new}': out of space")
+    if not exists(root, os.path.dirname(new)):
+        raise ZfsError(f"cannot create '{names}/{new}': parent does not exist")
     adopt(root, new)
     pause = faults.value(root, "clone-slow", pot)
     if pause is not None:

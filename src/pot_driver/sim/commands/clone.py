@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from pot_driver.sim import addresses, conf, flavours, hooks, pots, undo, zfs
+from pot_driver.sim import addresses, conf, faults, flavours, hooks, pots, undo, zfs
 from pot_driver.sim.session import Pot
 from pot_driver.sim.shell import Exit, complain
 
@@ -140,6 +140,8 @@ def _make_datasets(pot: Pot, asked: _Asked) -> None:
     names = pot.config["POT_ZFS_ROOT"]
     if zfs.exists(pot.root, dataset):
         pot.info(f"{names}/{dataset} exists already")
+    elif faults.on(pot.root, "create", asked.name):
+        complain(f"cannot create '{names}/{dataset}': out of space")  # pot does not notice
     else:
         zfs.create(pot.root, dataset)
     if not os.path.isdir(pot.root.conf(asked.name)):
@@ -149,7 +151,7 @@ def _make_datasets(pot: Pot, asked: _Asked) -> None:
     tag = asked.snapshot or _last_snapshot(pot, base, asked)
     pot.debug(f"clone {names}/{base}@{tag} into {names}/{dataset}/m")
     try:
-        zfs.clone(pot.root, base, tag, f"{dataset}/m")
+        zfs.clone(pot.root, base, tag, f"{dataset}/m", names)
     except zfs.ZfsError as error:
         complain(str(error))
     copy_file(conf.fscomp_path(pot.root, asked.base), conf.fscomp_path(pot.root, asked.name))

@@ -30,5 +30,5 @@ def run(pot: Pot, args: list[str]) -> int:
         pot.error(problem)
         raise Exit(1)
     pot.must_be_root()
-    zfs.clone(pot.root, f"fscomp/{model}", tags[-1], f"fscomp/{new}")
+    zfs.clone(pot.root, f"fscomp/{model}", tags[-1], f"fscomp/{new}", pot.config["POT_ZFS_ROOT"])
     return 0
