@@ -158,6 +158,9 @@ class Scene(Watcher):
     async def reboot(self, *, state_dir_kept: bool = True) -> None:
         """The machine goes down hard and comes up again, then the agent."""
         await self.crash()
+        for pid, words in processes():  # all at once: none sees another one's end
+            if any(word in (f"{self.root.bin}/pot", *map(str, self.state_dir.glob("*/keeper.sh"))) for word in words):
+                os.kill(pid, signal.SIGKILL)
         installation.pot_sim(Path(self.root.path), "reboot")
         if not state_dir_kept:
             shutil.rmtree(self.state_dir, ignore_errors=True)
