@@ -21,7 +21,7 @@ _REMOVE_S = 0.5  # a cgroup can be removed a moment after its last process has e
 
 def create(run: str, jid: int, pid: int, memory: int) -> str:
     """A cgroup with a memory limit for a new jail, its process 1 in it; empty where none can be made."""
-    name = f"pot-sim-{zlib.crc32(os.fsencode(run)):08x}-{jid}"
+    name = _prefix(run) + str(jid)
     for parent, limit in _parents():
         path = f"{parent}/{name}"
         with contextlib.suppress(OSError):
@@ -36,6 +36,26 @@ def create(run: str, jid: int, pid: int, memory: int) -> str:
                 raise
             return path
     return ""
+
+
+def left(run: str) -> list[str]:
+    """Those of a root, whether or not their jails live."""
+    found = []
+    for parent, _ in _parents():
+        with contextlib.suppress(OSError):
+            found += [f"{parent}/{name}" for name in os.listdir(parent) if name.startswith(_prefix(run))]
+    return sorted(set(found))
+
+
+def sweep(run: str) -> None:
+    """Remove those in which nothing runs any more."""
+    for path in left(run):
+        with contextlib.suppress(OSError):  # it is in use
+            os.rmdir(path)
+
+
+def _prefix(run: str) -> str:
+    return f"pot-sim-{zlib.crc32(os.fsencode(run)):08x}-"
 
 
 def enter(path: str) -> None:

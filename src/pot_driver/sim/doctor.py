@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import linux, privilege, registry
+from pot_driver.sim import cgroups, linux, privilege
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def leftovers(root: Root) -> list[str]:
     """Everything outside its own directory that this root still holds; empty when no pot of it runs."""
-    return [*_processes(root), *_mounts(root), *_records(root)]
+    return [*_processes(root), *_mounts(root), *_cgroups(root)]
 
 
 def incapable() -> str:
@@ -71,11 +71,8 @@ def _mounts(root: Root) -> Iterator[str]:
     return (f"mount {place}" for _, _, place in _mount_table("self") if _is_below(place, root))
 
 
-def _records(root: Root) -> Iterator[str]:
-    for name in registry.recorded(root.run):
-        record = registry.read(root.run, name)
-        if record is not None and os.path.isdir(record.fields.get("cgroup", "")):
-            yield f"cgroup {record.fields['cgroup']}"
+def _cgroups(root: Root) -> Iterator[str]:
+    return (f"cgroup {path}" for path in cgroups.left(root.run))
 
 
 def _is_below(path: str, root: Root) -> bool:

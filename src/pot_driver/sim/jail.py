@@ -81,6 +81,7 @@ def create(root: Root, spec: JailSpec, *, helper_sleep: bool = True) -> int:
     """Make the jail and return its jid. Without `helper_sleep` only a persistent jail stays."""
     for name in registry.recorded(root.run):  # of jails that ended when nobody was there to see it
         forget(root, name)
+    cgroups.sweep(root.run)
     made = subprocess.run(
         _jailer(root, spec.name),
         input=marshal.dumps({"run": root.run, "helper": helper_sleep} | _described(root, spec)),
@@ -216,6 +217,7 @@ def remove_all(root: Root) -> None:
     """End every jail of this root."""
     for name in registry.recorded(root.run):
         remove(root, name, stop_timeout=0)
+    cgroups.sweep(root.run)
     privilege.drop(root)
 
 
