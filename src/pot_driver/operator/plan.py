@@ -67,9 +67,7 @@ def plans_of(job: Job) -> Iterator[TaskPlan]:
         for task in group.tasks:
             try:
                 request = _request(job, group, task)
-                planned = plan.build(
-                    spec.read(request, decode_plugin(b""), look=False)
-                )
+                planned = plan.build(spec.read(request, decode_plugin(b""), look=False))
             except ConfigError as err:
                 yield TaskPlan(group=group.name, task=task.name, problems=err.problems)
             else:
