@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pot_driver.operator.agent import CallFailed
+from pot_driver.operator.job import PortAsk, TaskResources
 from tests.faults import steps
 from tests.lifecycle.scene import GATED
 
@@ -72,6 +74,24 @@ async def test_whatever_hangs_in_a_start_is_ended_in_time_and_undone(stage: Stag
             assert "took longer than" in said or "did not get as far" in said, (word, said)
         assert scene.left() == []
         await goes_on(scene, run)
+
+
+async def test_what_pot_starts_a_task_without_is_told(stage: Stage) -> None:
+    async with stage() as scene:
+        faults = Path(scene.root.path, "etc/faults")
+        faults.write_text("pfctl\n")
+        ports = TaskResources(legacy_ports=(PortAsk(label="http"),))
+        run = scene.place(
+            GATED, resources=ports, config={"network_mode": "public-bridge", "port_map": [{"http": "80"}]}
+        )
+        await scene.start(run)
+        faults.unlink()
+
+        await run.heard(b"ready\n")
+        assert any("no redirection is performed" in words for words in scene.told(run))
+        await run.tell(0)
+        await scene.wait(run)
+        await scene.destroy(run)
 
 
 async def goes_on(scene: Scene, run: Run) -> None:

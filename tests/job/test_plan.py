@@ -18,6 +18,7 @@ def conf_of(plan, **changes: object) -> PotConf:
     good = PotConf(
         cmd=plan.expect.cmd,
         network_type=plan.expect.network_type or "inherit",
+        ips=("10.192.0.3",),
         export_ports=tuple(sorted(plan.expect.export_ports, reverse=True)),
         attributes={**plan.expect.attributes, "raw_sockets": "NO", "to-be-pruned": "NO"},
     )
@@ -107,6 +108,7 @@ def test_datasets_of_the_image_are_not_mounts_of_the_host(job):
         ({"network_type": "inherit"}, 'its network is "inherit" instead of "public-bridge"'),
         ({"export_ports": ("80",)}, 'its exported ports are "80" instead of "80:1"'),
         ({"export_ports": ()}, 'its exported ports are "" instead of "80:1"'),
+        ({"ips": ()}, "it has no address on its bridge"),
         ({"attributes": {}}, 'its attribute persistent is "" instead of "NO"'),
     ],
 )
@@ -114,6 +116,12 @@ def test_what_pot_did_not_do_is_noticed(job, changes, words):
     plan = job.with_ports(Port(label="a", value=1)).config_with(port_map={"a": "80"}).plan()
 
     assert any(words in problem for problem in planning.verify(plan, conf_of(plan, **changes), fscomp_of(plan)))
+
+
+def test_only_ipv6_pots_have_no_address_of_potnets(job):
+    plan = job.plan()
+
+    assert planning.verify(plan, conf_of(plan, ips=(), stack="ipv6"), fscomp_of(plan)) == []
 
 
 def test_a_mount_that_covers_the_pots_root_is_noticed(job):

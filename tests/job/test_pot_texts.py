@@ -96,7 +96,7 @@ def test_pot_conf_is_read_as_pot_reads_it():
     conf = parse.pot_conf(CONF)
 
     assert conf.cmd == "nginx -g 'daemon off;' --a=b"
-    assert (conf.network_type, conf.ips) == ("public-bridge", ("10.192.0.3",))
+    assert (conf.network_type, conf.stack, conf.ips) == ("public-bridge", "ipv4", ("10.192.0.3",))
     assert conf.attributes == {"raw_sockets": "NO", "exec_stop": "/bin/x a b", "persistent": "NO"}
     assert conf.export_ports == ("udp:53:15353", "80:18080")
 

@@ -30,8 +30,12 @@ log = structlog.get_logger()
 JAIL_POLL_S = 1.0  # only where no keeper can be watched
 LATE_CODE_S = 10.0  # an orphaned `pot start` writes the exit code some seconds after the jail is gone
 WORDS = 6  # lines of start.log that an error quotes
-# Lines that are no trouble: pot's last one where the app ended non-zero, pf's state, the names of interfaces.
-_HARMLESS = re.compile(r"=|.*reported application error$|(pfctl: )?pf (already )?enabled$|p4[0-9a-f]+:$")
+# Lines that are no trouble: pot's last one where the app ended non-zero, pf's state, the names of interfaces, routes,
+# and that ports are not forwarded on localhost (the fingerprint's attribute ncat).
+_HARMLESS = re.compile(
+    r"=|.*reported application error$|(pfctl: )?pf (already )?enabled$|p4[0-9a-f]+:$|add net default: gateway "
+    r"|nmap package is missing"
+)
 
 
 class Fate(Enum):
@@ -87,6 +91,13 @@ def words(home: Home) -> str:
     lines = (line.strip().removeprefix("###>").strip() for line in home.start_log().splitlines())
     trouble = [line for line in lines if line and not _HARMLESS.match(line)]
     return "; ".join(dict.fromkeys(trouble[-WORDS:]))
+
+
+def complaints(home: Home) -> str:
+    """What pot itself said that it could not do; it starts the app nevertheless, for instance without its ports."""
+    lines = (line.strip() for line in home.start_log().splitlines())
+    said = (line.removeprefix("###>").strip() for line in lines if line.startswith("###>"))
+    return "; ".join(dict.fromkeys(line for line in said if not _HARMLESS.match(line)))
 
 
 async def pot_state(host: Host, pot_name: str) -> str:

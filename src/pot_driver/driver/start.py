@@ -103,6 +103,8 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
             record = replace(record, network=DriverNetwork(addr=conf.ips[0], port_map=plan.port_map))
             home.save(task_state.encode(record))
         await _start(host, paths, record, plan)
+    if complaints := ends.complaints(home):
+        tell(f"pot start: {complaints}")
     return record
 
 

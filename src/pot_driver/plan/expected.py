@@ -61,6 +61,8 @@ def differences(expect: Expected, conf: PotConf, fscomp: Sequence[FscompEntry]) 
     if bridged and expect.export_ports and expect.export_ports != set(conf.export_ports):
         asked, got = " ".join(sorted(expect.export_ports)), " ".join(sorted(conf.export_ports))
         problems.append(f'its exported ports are "{got}" instead of "{asked}"')
+    if bridged and conf.stack != "ipv6" and not conf.ips:
+        problems.append("it has no address on its bridge: potnet, which pot asks for one, gave none")
     for name, value in expect.attributes.items():
         if conf.attributes.get(name) != value:
             problems.append(f'its attribute {name} is "{conf.attributes.get(name, "")}" instead of "{value}"')

@@ -40,6 +40,7 @@ class PotConf:
 
     cmd: str | None = None  # as the pot's shell will read it
     network_type: str = ""
+    stack: str = ""
     ips: tuple[str, ...] = ()  # without the interface of an alias
     attributes: Mapping[str, str] = field(default_factory=dict)
     export_ports: tuple[str, ...] = ()
@@ -103,6 +104,7 @@ def pot_conf(text: str) -> PotConf:
     return PotConf(
         cmd=first.get("pot.cmd") or None,
         network_type=_bare(first.get("network_type", "")),
+        stack=_bare(first.get("pot.stack", "")),
         ips=tuple(ip.rpartition("|")[2] for ip in first.get("ip", "").strip('"').split()),
         attributes={
             key.removeprefix(attribute): value.strip() if key.endswith("exec_stop") else _bare(value)
