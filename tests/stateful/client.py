@@ -84,7 +84,7 @@ class Client:
         self.note("kill -9 of the plugin")
         self.accidents.add("plugin killed")
         async with self._launching:
-            await self.agent.plugin.crash()
+            await _end(self.agent.plugin)
 
     async def crash_agent(self, *, reattach: bool) -> None:
         """A new one finds the plugin again, or leaves it to itself and has another."""
@@ -98,6 +98,7 @@ class Client:
         if reattach and not old.exited:
             self.agent = Agent(PLUGIN, self.plugin_config, group=self._streams, watcher=self)  # type: ignore[arg-type]
             self.agent.plugin = await Plugin.reattach(old.reattach_config)
+            self.agent.plugin._pipes = old._pipes  # a parent knows its child's end; a pid may be another's by now
             await self.agent.configure()
         else:
             await self.launch()
@@ -147,7 +148,7 @@ class Client:
 
     async def _end_plugins(self) -> None:
         for plugin in (*self._left, self.agent.plugin):
-            await plugin.crash()
+            await _end(plugin)
             await plugin.disconnect()
         self._left.clear()
 
@@ -181,6 +182,11 @@ async def ends_soon(plugin: Plugin) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def _end(plugin: Plugin) -> None:
+    if not plugin.exited:
+        await plugin.crash()
 
 
 def _break_pipes(plugin: Plugin) -> None:

@@ -73,6 +73,7 @@ class Nomad(Client):
         request = pb.StopTaskRequest(task_id=life.id, timeout=timeout, signal=signal)
         for _ in range(STOPS):
             plugin = await self.plugin()
+            before = life.state
             error = await self._ask(life, "StopTask", plugin.driver.StopTask(request))
             if error is None:
                 if self.house.jail_lives(life.pot):
@@ -80,7 +81,7 @@ class Nomad(Client):
                 if life.state == "running":
                     await self.within(life, "WaitTask after StopTask", life.until(*OVER))
                 return
-            if not await ends_soon(plugin) and life.state == "running" and "pot set-status" not in life.meddled:
+            if before == "running" == life.state and not await ends_soon(plugin):
                 self.complain(life, f"StopTask: {error.details()}")
             if life.state not in ("starting", "running") or error.code() is grpc.StatusCode.NOT_FOUND:
                 return
@@ -155,6 +156,11 @@ class Nomad(Client):
         error = await self._ask(life, "RecoverTask", plugin.driver.RecoverTask(life.recovery))
         if error is not None and life.state == "running" and not life.meddled and not await ends_soon(plugin):
             self.complain(life, f"RecoverTask of a known task: {error.details()}")
+
+    def is_no_more(self, life: Life) -> bool:
+        """Whether, as far as Nomad knows, nothing of its task runs, so that it may be started again."""
+        same_task = [other for other in self.lives if other.allocation is life.allocation]
+        return all(other.state in {"failed", "forgotten", "gone"} for other in same_task)
 
     # what happens to its tasks
 

@@ -3,9 +3,9 @@
 hypothesis makes up sequences of Nomad's calls, deaths of plugin, agent, keeper and `pot start`, reboots, and an
 administrator's pot commands, against the real plugin process on pot-sim. `nomad.Nomad` holds the promises against it.
 
-The suite runs a few short sequences, always the same. For a long search:
+The suite runs a few short sequences, always the same. For a long search, of sequences that are longer and new:
 
-    POT_DRIVER_STATEFUL_EXAMPLES=200 pytest tests/stateful/test_nothing_is_lost.py --hypothesis-seed=1
+    POT_DRIVER_STATEFUL_EXAMPLES=100 POT_DRIVER_STATEFUL_SEED=1 pytest tests/stateful/test_nothing_is_lost.py
 
 A failure prints what was done and all that the plugin said. Nothing is shrunk: real processes seldom fail twice alike.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -28,10 +28,10 @@ from .life import BEGINNINGS, Life
 from .nomad import BEGUN, Nomad
 
 EXAMPLES = int(os.environ.get("POT_DRIVER_STATEFUL_EXAMPLES", "0"))
+SEEDS = [int(os.environ.get("POT_DRIVER_STATEFUL_SEED", "1"))] if EXAMPLES else [1, 2, 3, 4]
 SETTINGS = settings(
-    max_examples=EXAMPLES or 5,
-    stateful_step_count=20 if EXAMPLES else 12,
-    derandomize=not EXAMPLES,
+    max_examples=EXAMPLES or 3,  # the first of each seed does next to nothing
+    stateful_step_count=20 if EXAMPLES else 10,
     database=None,
     deadline=None,
     phases=(Phase.generate,),
@@ -41,10 +41,10 @@ SETTINGS = settings(
 STEP_LIMIT_S = 600.0
 MOST_LIVES = 4
 
-pauses = st.sampled_from((0.0, 0.0, 0.05, 0.2, 0.7, 1.5))
+pauses = st.sampled_from((0.0, 0.0, 0.05, 0.2, 0.7, 1.5, 3.0))
 which = st.integers(0, MOST_LIVES - 1)  # among the lives that there are
 codes = st.sampled_from((0, 0, 1, 3, 125, 255))
-in_peace = st.booleans()  # whether a call is waited for before the next thing happens
+in_peace = st.sampled_from((True, True, False))  # whether a call is waited for before the next thing happens
 
 
 class Times(RuleBasedStateMachine):
@@ -54,12 +54,11 @@ class Times(RuleBasedStateMachine):
         super().__init__()
         self.hosts = hosts
         self.births = 0  # counted here, as what the rules depend on must not depend on time
-        self.runner = asyncio.Runner()
         self.nomad = Nomad(hosts.whole())
         self.run(self.nomad.launch())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> None:
-        self.runner.run(asyncio.wait_for(work, STEP_LIMIT_S))
+        self.hosts.runner.run(asyncio.wait_for(work, STEP_LIMIT_S))
 
     def do(self, work: Coroutine[Any, Any, None], *, waited: bool, pause: float) -> None:
         """Something that an agent's death would cut off."""
@@ -109,8 +108,7 @@ class Times(RuleBasedStateMachine):
         self.births += 1
 
         async def begin() -> None:
-            before = self.life(number)
-            if before.state in {"failed", "forgotten", "gone"}:
+            if self.nomad.is_no_more(before := self.life(number)):
                 self.nomad.start(beginning, after=before)
             await asyncio.sleep(pause)
 
@@ -262,7 +260,6 @@ class Times(RuleBasedStateMachine):
                 self.run(nomad.leave())
         finally:
             self.run(nomad.close())
-            self.runner.close()
             if nomad.complaints or nomad.house.leftovers():
                 self.hosts.condemn()
         assert not nomad.complaints, nomad.report()
@@ -271,7 +268,8 @@ class Times(RuleBasedStateMachine):
 class Hosts:
     """A host for each sequence; one that was left clean serves the next."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, runner: asyncio.Runner) -> None:
+        self.runner = runner  # one for all: gRPC does not let go of an event loop that it has seen
         self._path = path
         self._built = 0
         self._house: House | None = None
@@ -290,13 +288,15 @@ class Hosts:
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[Hosts]:
-    found = Hosts(tmp_path)
-    yield found
-    found.condemn()
+    with asyncio.Runner() as runner:
+        found = Hosts(tmp_path, runner)
+        yield found
+        found.condemn()
 
 
 @pytest.mark.namespaces
 @pytest.mark.slow
 @pytest.mark.timeout(300 + 120 * EXAMPLES)
-def test_no_task_is_lost_doubled_or_told_wrongly(hosts: Hosts) -> None:
-    run_state_machine_as_test(lambda: Times(hosts), settings=SETTINGS)
+@pytest.mark.parametrize("number", SEEDS)
+def test_no_task_is_lost_doubled_or_told_wrongly(hosts: Hosts, number: int) -> None:
+    run_state_machine_as_test(seed(number)(lambda: Times(hosts)), settings=SETTINGS)

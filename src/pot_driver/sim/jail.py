@@ -183,7 +183,8 @@ def remove(root: Root, name: str, *, stop_timeout: float, exec_stop: str = "") -
             _signal(registry.pids(record), signal.SIGTERM)
             _await_end(record, stop_timeout)
         processes = registry.pids(record)
-        _signal([record.pid], signal.SIGKILL)
+        if record.is_pid_its_own:
+            _signal([record.pid], signal.SIGKILL)
         _await_all(processes, _ENDING_S)
         while record.alive:  # not its pidfd: it stays until all others are reaped, perhaps by our caller
             time.sleep(0.001)

@@ -31,6 +31,11 @@ class Record:
         return int(self.fields["pid"])
 
     @property
+    def is_pid_its_own(self) -> bool:
+        """The pid has not become another process's meanwhile."""
+        return start_time(self.pid) == self.fields["start"]
+
+    @property
     def alive(self) -> bool:
         """The jail has not ended."""
         return is_alive(self.pid, self.fields["start"])
@@ -87,6 +92,8 @@ def pids(record: Record) -> list[int]:
     try:
         wanted = os.stat(f"/proc/{record.pid}/ns/pid").st_ino
     except OSError:
+        return []
+    if not record.is_pid_its_own:  # or the host itself would be taken for the jail
         return []
     found = []
     for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):

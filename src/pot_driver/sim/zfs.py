@@ -16,7 +16,7 @@ from pot_driver.sim.shell import ToolFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pot_driver.sim.root import Root
 
@@ -76,6 +76,31 @@ def snapshot(root: Root, dataset: str, tag: str) -> None:
 
 def snapshot_path(root: Root, dataset: str, tag: str) -> str:
     return f"{_meta(root, dataset)}/{PREFIX}{tag}"
+
+
+def receive(root: Root, dataset: str, tag: str, origin: str, fill: Callable[[str], None]) -> None:
+    """`zfs receive`: the dataset and its child with one snapshot and what `fill` puts there; whole, or not at all."""
+    if exists(root, dataset):
+        raise ZfsError(f"cannot receive new filesystem stream: destination '{dataset}' exists")
+    place, kept = f"{root.fs}/receiving", f"{root.zfs}/receiving"
+    for left in (place, kept):  # by one that was killed
+        remove(left)
+    try:
+        os.makedirs(place)
+        fill(place)
+        os.makedirs(f"{kept}/{CHILD}")
+        os.makedirs(f"{kept}/{PREFIX}{tag}")
+        for entry in os.listdir(place):
+            target = f"{CHILD}/{PREFIX}{tag}" if entry == CHILD else f"{PREFIX}{tag}/{entry}"
+            copy(f"{place}/{entry}", f"{kept}/{target}")
+        if origin:
+            _write(f"{kept}/{CHILD}/origin", origin)
+        remove(mountpoint(root, dataset))
+        os.rename(place, mountpoint(root, dataset))
+        os.rename(kept, _meta(root, dataset))
+    finally:
+        for left in (place, kept):
+            remove(left)
 
 
 def rollback(root: Root, dataset: str, tag: str) -> None:
@@ -163,8 +188,7 @@ def get_property(root: Root, dataset: str, name: str) -> str:
 
 
 def set_property(root: Root, dataset: str, name: str, value: str) -> None:
-    with open(f"{_meta(root, dataset)}/{name}", "w", encoding="utf-8") as file:
-        file.write(value)
+    _write(f"{_meta(root, dataset)}/{name}", value)
 
 
 def used(root: Root, dataset: str) -> str:
@@ -224,3 +248,8 @@ def _all(root: Root) -> Iterator[str]:
 
 def _meta(root: Root, dataset: str) -> str:
     return f"{root.zfs}/{dataset}"
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -152,21 +152,17 @@ def _dependency(pot: Pot, asked: _Asked, name: str) -> str:
 
 def _receive(pot: Pot, asked: _Asked, name: str, origin: str) -> None:
     """Whether zfs could receive it is not looked at; what follows then fails, and says so."""
-    dataset = f"jails/{name}"
+
+    def fill(directory: str) -> None:
+        images.import_archive(_cached(pot, asked), directory)
+        conf.append(directory + "/conf/fscomp.conf", [])
+
     try:
         _refuse(pot, name)
-        os.makedirs(pot.root.jail(name), exist_ok=True)
-        images.import_archive(_cached(pot, asked), pot.root.jail(name))
-    except images.ImageError as error:
+        zfs.receive(pot.root, f"jails/{name}", str(int(time.time())), origin, fill)
+    except (images.ImageError, zfs.ZfsError) as error:
         complain(str(error))
-        zfs.remove(pot.root.jail(name))
         return
-    conf.append(conf.fscomp_path(pot.root, name), [])
-    zfs.adopt(pot.root, dataset)
-    zfs.adopt(pot.root, dataset + "/m")
-    zfs.snapshot(pot.root, dataset, str(int(time.time())))
-    if origin:
-        zfs.set_property(pot.root, dataset + "/m", "origin", origin)
     _adapt(pot, name)
 
 
