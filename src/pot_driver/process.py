@@ -200,7 +200,16 @@ class Processes:
             )
         except OSError as error:  # too many processes or open files, no memory, arguments too long
             raise TryAgain(f"cannot run {path}: {error.strerror}") from error
-        return await _Process.watch(popen)
+        process = _Process(popen)
+        try:
+            await process.watch()
+        except BaseException:  # the caller was cancelled before it has got what to end
+            await process.end_group()
+            process.close()
+            for pipe in filter(None, (popen.stdin, popen.stdout, popen.stderr)):
+                pipe.close()
+            raise
+        return process
 
 
 class _Process:
@@ -219,27 +228,26 @@ class _Process:
         self._ended = asyncio.Event()
         self._transports: list[asyncio.BaseTransport] = []
 
-    @classmethod
-    async def watch(cls, popen: subprocess.Popen[bytes]) -> _Process:
-        process = cls(popen)
+    async def watch(self) -> None:
+        """Begin to wait for its end, then open its pipes."""
+        popen = self._popen
         loop = asyncio.get_running_loop()
 
         def reap() -> None:
             popen.wait()
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(process._ended.set)
+                loop.call_soon_threadsafe(self._ended.set)
 
         threading.Thread(target=reap, name=f"reap-{popen.pid}", daemon=True).start()
         if popen.stdout is not None:
-            process.stdout, transport = await _reader(popen.stdout)
-            process._transports.append(transport)
+            self.stdout, transport = await _reader(popen.stdout)
+            self._transports.append(transport)
         if popen.stderr is not None:
-            process.stderr, transport = await _reader(popen.stderr)
-            process._transports.append(transport)
+            self.stderr, transport = await _reader(popen.stderr)
+            self._transports.append(transport)
         if popen.stdin is not None:
-            process.stdin = await _writer(popen.stdin)
-            process._transports.append(process.stdin.transport)
-        return process
+            self.stdin = await _writer(popen.stdin)
+            self._transports.append(self.stdin.transport)
 
     async def wait(self) -> int:
         await self._ended.wait()

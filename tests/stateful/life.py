@@ -67,7 +67,7 @@ class Life:
     gate: int  # held open, so that what the app is told waits for it
     told: int | None = None  # the exit code that it was told to end with
     meddled: set[str] = field(default_factory=set)  # with what else it may end, or fail to begin
-    state: str = "starting"  # running, over; failed, lost; forgotten (by an agent that died); gone
+    state: str = "starting"  # running, restoring, over; failed, lost; forgotten (by an agent that died); gone
     error: str = ""
     handle: pb.TaskHandle | None = None
     results: list[Result] = field(default_factory=list)

@@ -78,18 +78,18 @@ class Nomad(Client):
             if error is None:
                 if self.house.jail_lives(life.pot):
                     self.complain(life, "StopTask said OK and the jail lives")
-                if life.state == "running":
+                if life.state in ("restoring", "running"):
                     await self.within(life, "WaitTask after StopTask", life.until(*OVER))
                 return
             if before == "running" == life.state and not await ends_soon(plugin):
                 self.complain(life, f"StopTask: {error.details()}")
-            if life.state not in ("starting", "running") or error.code() is grpc.StatusCode.NOT_FOUND:
+            if life.state not in ("starting", "restoring", "running") or error.code() is grpc.StatusCode.NOT_FOUND:
                 return
         self.complain(life, "StopTask never succeeded")
 
     async def destroy(self, life: Life, *, force: bool = True) -> None:
         """DestroyTask; Nomad takes no notice of an error. When it says OK, nothing is left."""
-        alive = life.state in ("starting", "running")
+        alive = life.state in ("starting", "restoring", "running")
         if alive and force:
             life.meddled.add("destroyed by force")
         plugin = await self.plugin()
@@ -193,7 +193,7 @@ class Nomad(Client):
     def restore(self) -> None:
         """Take up what the database knows: a task whose start was never answered is not in it."""
         for life in self.lives:
-            if life.state == "running":
+            if life.state in ("restoring", "running"):
                 self.calls.create_task(self._take_up(life))
             elif life.state == "starting":
                 life.meddled.add("agent killed during StartTask")
@@ -205,8 +205,8 @@ class Nomad(Client):
         """Stop and destroy all that it knows, and see what is left."""
         self.note("the end")
         for life in self.lives:
-            if life.state == "starting":
-                await self.within(life, "StartTask", life.until(*BEGUN))
+            if life.state in ("starting", "restoring"):
+                await self.within(life, "StartTask or RecoverTask", life.until(*BEGUN))
             if life.state == "running":
                 await self.within(life, "StopTask", self.stop(life, 0, ""))
             if life.state not in ("failed", "forgotten", "gone"):
@@ -304,10 +304,12 @@ class Nomad(Client):
 
     async def _recover(self, life: Life) -> bool:
         """Nomad gives a task up that cannot be recovered: it destroys it and starts it afresh."""
+        life.becomes("restoring")
         for _ in range(PLUGINS):
             plugin = await self.plugin()
             error = await self._ask(life, "RecoverTask", plugin.driver.RecoverTask(life.recovery))
             if error is None:
+                life.becomes("running")
                 return True
             if not await ends_soon(plugin):
                 break

@@ -31,3 +31,15 @@ async def test_an_import_that_is_killed_anywhere_leaves_a_whole_image_or_none(ho
             second = nomad.start(PLAIN, after=cut_short)
             await second.until(*BEGUN)
             assert second.state == "running", second.error
+
+
+@pytest.mark.parametrize("state_dir", ["kept", "emptied", "lost"])
+async def test_a_task_that_ended_before_a_reboot_is_removed_after_it(house: House, state_dir: str) -> None:
+    async with a_nomad(house) as nomad:
+        life = nomad.start(PLAIN)
+        life.tell("exit", "3", 3)
+        await life.until("over")
+        await nomad.reboot(state_dir)
+        await nomad.administer("destroy", life)
+        await nomad.destroy(life)
+        assert house.leftovers() == []

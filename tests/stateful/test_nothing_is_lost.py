@@ -54,6 +54,7 @@ class Times(RuleBasedStateMachine):
         super().__init__()
         self.hosts = hosts
         self.births = 0  # counted here, as what the rules depend on must not depend on time
+        self.rebooted = False
         self.nomad = Nomad(hosts.whole())
         self.run(self.nomad.launch())
 
@@ -196,9 +197,10 @@ class Times(RuleBasedStateMachine):
         self.run(self.nomad.restart_agent())
         self.run(asyncio.sleep(pause))
 
-    @precondition(lambda self: self.nomad.lives)
+    @precondition(lambda self: self.nomad.lives and not self.rebooted)
     @rule(state_dir=st.sampled_from(("kept", "emptied", "lost")))
     def host_reboots(self, state_dir: str) -> None:
+        self.rebooted = True
         self.run(self.nomad.reboot(state_dir))
 
     @precondition(lambda self: self.nomad.lives)

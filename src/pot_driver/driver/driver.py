@@ -204,9 +204,9 @@ class PotDriver:
         alloc_id, name, invocation = (*task_id.split("/"), "", "")[:3]
         if not (alloc_id and name and invocation):
             return None
-        jails = (await self._host.paths()).fs_root / "jails"
+        paths, homes = await self._host.paths(), self._host.homes
         for pot_name in (spec.pot_name(task_id, alloc_id, name), _go_pot_name(task_id)):
-            if "/" not in pot_name and (jails / pot_name).is_dir():
+            if "/" not in pot_name and (paths.pot(pot_name).is_dir() or homes.of(pot_name).exists):
                 return TaskRecord(
                     id=task_id,
                     name=name,
