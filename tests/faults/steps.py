@@ -50,7 +50,7 @@ def stopped() -> list[Step]:
 
 def destroyed() -> list[Step]:
     """DestroyTask of a task that has ended; a test holds this against what is called."""
-    return _numbered(["jls", "jls", "pot destroy", "rctl"])
+    return _numbered(["jls", "pot destroy", "rctl"])
 
 
 def name(step: Step) -> str:

@@ -137,10 +137,10 @@ async def test_hang_up_and_term_do_not_end_the_keeper(bench: Bench, signum: sign
 
 
 async def test_the_app_can_be_terminated_and_holds_nothing_of_the_keeper(bench: Bench) -> None:
+    out = bench.reader(bench.stdout)
     watch = await bench.launch("ls -l /proc/self/fd >&3; kill -TERM $$; exit 1")
-    with bench.stdout.open("rb") as log:
-        listing = await asyncio.to_thread(log.read)
     await watch.ended()
+    listing, _ = await asyncio.to_thread(out.communicate)
 
     assert bench.home.exit_record() == record.ExitRecord(start_status=125, exit_code=143)
     assert b"alive" not in listing
@@ -234,7 +234,11 @@ def test_homes_are_private(tmp_path: Path) -> None:
 
 
 async def keeper_pid(bench: Bench) -> int:
-    """The pid of the one process that keeps the pot."""
-    found = subprocess.run(["pgrep", "-f", str(bench.home.keeper)], capture_output=True, text=True, check=True)
-    (pid,) = found.stdout.split()
-    return int(pid)
+    """The pid of the one process that keeps the pot; for a moment there are its launcher or its child as well."""
+    while True:
+        found = subprocess.run(
+            ["pgrep", "-f", str(bench.home.keeper)], capture_output=True, text=True, check=False
+        ).stdout.split()
+        if len(found) == 1:
+            return int(found[0])
+        await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .house import House
+from .house import Hosts, House
 
 
 @pytest.fixture
@@ -18,3 +18,10 @@ def house(tmp_path: Path) -> Iterator[House]:
     built = House.build(tmp_path / "host")
     yield built
     built.demolish()
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[Hosts]:
+    found = Hosts(tmp_path)
+    yield found
+    found.condemn()

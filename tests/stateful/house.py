@@ -83,6 +83,15 @@ class House:
         """The `pot start` of this pot."""
         return [pid for pid, words in _processes() if words[-3:] == ["start", "-p", pot_name]]
 
+    def commands(self, pot_name: str) -> list[int]:
+        """The pot commands for this pot that are under way, oldest first, but for `pot start`."""
+        start = pot_name.partition("_")[2]  # as `pot prepare` is told it
+        return sorted(
+            pid
+            for pid, words in _processes()
+            if str(self.path / "bin/pot") in words[:4] and {pot_name, start} & set(words) and "start" not in words
+        )
+
     def kill(self, pids: list[int], signum: int = signal.SIGKILL) -> None:
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -131,6 +140,26 @@ class House:
             for signum in (signal.SIGSTOP, signal.SIGKILL):  # at once, as a power cut: nobody sees another die
                 self.kill(pids, signum)
             time.sleep(0.01)
+
+
+class Hosts:
+    """A host for each sequence; one that was left clean serves the next."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._built = 0
+        self._house: House | None = None
+
+    def whole(self) -> House:
+        if self._house is None:
+            self._built += 1
+            self._house = House.build(self._path / f"{self._built}" / "host")
+        return self._house
+
+    def condemn(self) -> None:
+        if self._house is not None:
+            self._house.demolish()
+        self._house = None
 
 
 async def until(so: Callable[[], bool]) -> None:

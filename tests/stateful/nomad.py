@@ -1,7 +1,7 @@
-"""A Nomad client in bad times: what it asks of its plugin, and what it holds against it.
+"""A Nomad client in bad times.
 
 Each StartTask is a `Life`, followed as Nomad's task runner follows a task: StartTask, WaitTask, over plugin crashes
-RecoverTask and WaitTask again. A promise that is broken is a complaint.
+RecoverTask and WaitTask again.
 
 Not here: which calls are made when (see the tests), agents and plugins that die (see `client`).
 """
@@ -10,38 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable
+import signal as signals
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 
 from pot_driver._proto.plugins.drivers.proto import driver_pb2 as pb
 from pot_driver.operator.allocation import Allocation
 from pot_driver.operator.job import Group, Job, Task
 
-from .client import Client, ends_soon
+from .calls import LIMIT_S, OVER, Calls
+from .client import ends_soon
 from .house import House, until
-from .life import OBEDIENT, Life, Result, born
+from .life import OBEDIENT, Life, born
 
-LIMIT_S = 100.0  # of any call: generous, but it is one
 STARTS = 2  # Nomad sends a StartTask that the plugin's death broke once more
-STOPS = 5
 PLUGINS = 10  # that may die of one RecoverTask: a limit for the tests' sake
-OVER = ("over", "lost", "gone")
 BEGUN = ("running", "failed", *OVER)
 
 
-class Nomad(Client):
+class Nomad(Calls):
     """A client whose allocations lie beside the host's root."""
-
-    def __init__(self, house: House, **plugin_config: object) -> None:
-        super().__init__(house, **plugin_config)
-        self.lives: list[Life] = []
-        self.complaints: list[str] = []
-
-    # its calls
 
     def start(self, beginning: str, *, after: Life | None = None) -> Life:
         """Begin a life, in an allocation of its own or in that of one which is over."""
@@ -65,98 +55,6 @@ class Nomad(Client):
         self.calls.create_task(self._live(life))
         return life
 
-    async def stop(self, life: Life, timeout_s: float, signal: str) -> None:
-        """StopTask, as often as Nomad asks; when it says OK, the jail is gone and WaitTask answers."""
-        life.meddled.add("stop")
-        timeout = Duration()
-        timeout.FromNanoseconds(int(timeout_s * 1e9))
-        request = pb.StopTaskRequest(task_id=life.id, timeout=timeout, signal=signal)
-        for _ in range(STOPS):
-            plugin = await self.plugin()
-            before = life.state
-            error = await self._ask(life, "StopTask", plugin.driver.StopTask(request))
-            if error is None:
-                if self.house.jail_lives(life.pot):
-                    self.complain(life, "StopTask said OK and the jail lives")
-                if life.state in ("restoring", "running"):
-                    await self.within(life, "WaitTask after StopTask", life.until(*OVER))
-                return
-            if before == "running" == life.state and not await ends_soon(plugin):
-                self.complain(life, f"StopTask: {error.details()}")
-            if life.state not in ("starting", "restoring", "running") or error.code() is grpc.StatusCode.NOT_FOUND:
-                return
-        self.complain(life, "StopTask never succeeded")
-
-    async def destroy(self, life: Life, *, force: bool = True) -> None:
-        """DestroyTask; Nomad takes no notice of an error. When it says OK, nothing is left."""
-        alive = life.state in ("starting", "restoring", "running")
-        if alive and force:
-            life.meddled.add("destroyed by force")
-        plugin = await self.plugin()
-        request = pb.DestroyTaskRequest(task_id=life.id, force=force)
-        error = await self._ask(life, "DestroyTask", plugin.driver.DestroyTask(request))
-        if error is None:
-            if alive and not force and life.told is None and not life.meddled:
-                self.complain(life, "DestroyTask without force destroyed a running task")
-            self._see_that_it_is_gone(life)
-        elif await ends_soon(plugin):
-            self.accidents.add("DestroyTask broken off")
-        elif force:
-            self.complain(life, f"DestroyTask: {error.details()}")
-        if not (error and alive):
-            life.becomes("gone")
-
-    async def wait(self, life: Life) -> None:
-        """One more WaitTask."""
-        plugin = await self.plugin()
-        try:
-            self._note_result(life, await plugin.driver.WaitTask(pb.WaitTaskRequest(task_id=life.id)))
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND and not await ends_soon(plugin):
-                self.complain(life, f"one more WaitTask: {error.details()}")
-
-    async def signal(self, life: Life, signal: str) -> None:
-        """SignalTask."""
-        life.meddled.add("signal")
-        plugin = await self.plugin()
-        request = pb.SignalTaskRequest(task_id=life.id, signal=signal)
-        await self._ask(life, "SignalTask", plugin.driver.SignalTask(request))
-
-    async def exec(self, life: Life) -> None:
-        """A command that ends with 5: no other end can be true while the task runs, and 0 never."""
-        plugin = await self.plugin()
-        request = pb.ExecTaskRequest(task_id=life.id, command=["/bin/sh", "-c", "exit 5"], timeout=Duration(seconds=30))
-        response = await self._answer(life, "ExecTask", plugin.driver.ExecTask(request))
-        if isinstance(response, grpc.aio.AioRpcError):
-            return
-        code = response.result.exit_code
-        if code == 0 or (code != 5 and life.told is None and not life.meddled):
-            self.complain(life, f"ExecTask ended with {code}: {response.stdout!r}")
-
-    async def inspect(self, life: Life) -> None:
-        """InspectTask: it and WaitTask say the same."""
-        plugin = await self.plugin()
-        request = pb.InspectTaskRequest(task_id=life.id)
-        before = list(life.results)
-        response = await self._answer(life, "InspectTask", plugin.driver.InspectTask(request))
-        if isinstance(response, grpc.aio.AioRpcError) or not before:
-            return
-        said = response.task.result
-        if response.task.state != pb.EXITED or (said.exit_code, said.signal) != (
-            before[-1].exit_code,
-            before[-1].signal,
-        ):
-            self.complain(life, f"WaitTask said {before[-1]}, InspectTask {response.task}")
-
-    async def recover(self, life: Life) -> None:
-        """RecoverTask of a task that the plugin may know already: nothing happens."""
-        if life.handle is None or life.state != "running":
-            return
-        plugin = await self.plugin()
-        error = await self._ask(life, "RecoverTask", plugin.driver.RecoverTask(life.recovery))
-        if error is not None and life.state == "running" and not life.meddled and not await ends_soon(plugin):
-            self.complain(life, f"RecoverTask of a known task: {error.details()}")
-
     def is_no_more(self, life: Life) -> bool:
         """Whether, as far as Nomad knows, nothing of its task runs, so that it may be started again."""
         same_task = [other for other in self.lives if other.allocation is life.allocation]
@@ -170,12 +68,19 @@ class Nomad(Client):
             life.meddled.add("reboot")
         await super().reboot(state_dir)
 
-    async def kill_keeper(self, life: Life) -> None:
-        """Only its record is lost: pot still knows the app's code."""
-        self.note(f"{life.number}: kill -9 of the keeper")
-        if life.state == "starting":
+    async def kill_keeper(self, life: Life, signum: signals.Signals) -> None:
+        """KILL: only its record is lost, pot still knows the app's code. TERM and HUP: nothing happens."""
+        self.note(f"{life.number}: {signum.name} to the keeper")
+        if life.state == "starting" and signum is signals.SIGKILL:
             life.meddled.add("keeper killed")
-        self.house.kill(self.house.keepers(life.pot))
+        self.house.kill(self.house.keepers(life.pot), signum)
+
+    async def kill_pot_commands(self, life: Life, which: slice) -> None:
+        """Some of the processes of whatever pot is asked for this task just now: there was no memory."""
+        pids = self.house.commands(life.pot)[which]
+        self.note(f"{life.number}: kill -9 of {len(pids)} processes of pot commands")
+        life.meddled.add("pot command killed")
+        self.house.kill(pids)
 
     async def kill_pot_start(self, life: Life, *, keeper_too: bool) -> None:
         """The app runs on, and nobody will know its code."""
@@ -244,29 +149,13 @@ class Nomad(Client):
         for life in self.lives:
             os.close(life.gate)
 
-    def report(self) -> str:
-        """For people."""
-        return "\n".join([*self.complaints, "", *self.trace])
-
-    def complain(self, life: Life, text: str) -> None:
-        self.note(f"COMPLAINT: {life.number}: {text}")
-        self.complaints.append(f"life {life.number} ({life.state}; {', '.join(sorted(life.meddled))}): {text}")
-
-    async def within(self, life: Life, what: str, work: Awaitable[None]) -> None:
-        """Nothing hangs."""
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                await work
-        except TimeoutError:
-            self.complain(life, f"{what} took longer than {LIMIT_S:g} s")
-
     # a task runner
 
     async def _live(self, life: Life) -> None:
         request = pb.StartTaskRequest(task=life.config)
         for _ in range(STARTS):
             plugin = await self.plugin()
-            response = await self._answer(life, "StartTask", plugin.driver.StartTask(request))
+            response = await self.answer(life, "StartTask", plugin.driver.StartTask(request))
             if not isinstance(response, grpc.aio.AioRpcError):
                 life.handle = response.handle
                 life.becomes("running")
@@ -293,7 +182,7 @@ class Nomad(Client):
                 if life.state != "running" or not await self._recover(life):
                     return
             else:
-                self._note_result(life, response)
+                self.note_result(life, response)
                 if life.state == "running":
                     life.becomes("over")
                 return
@@ -307,7 +196,7 @@ class Nomad(Client):
         life.becomes("restoring")
         for _ in range(PLUGINS):
             plugin = await self.plugin()
-            error = await self._ask(life, "RecoverTask", plugin.driver.RecoverTask(life.recovery))
+            error = await self.ask(life, "RecoverTask", plugin.driver.RecoverTask(life.recovery))
             if error is None:
                 life.becomes("running")
                 return True
@@ -331,30 +220,6 @@ class Nomad(Client):
         allocation.create()
         return allocation
 
-    async def _ask(self, life: Life, name: str, call: Awaitable[Any]) -> grpc.aio.AioRpcError | None:
-        response = await self._answer(life, name, call)
-        return response if isinstance(response, grpc.aio.AioRpcError) else None
-
-    async def _answer(self, life: Life, name: str, call: Awaitable[Any]) -> Any:
-        """The response or the error; a call that does not come back is a complaint."""
-        began_s = asyncio.get_running_loop().time()
-        answer: Any
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                answer = await call
-            said = "OK"
-        except TimeoutError:
-            self.complain(life, f"{name} hangs")
-            raise
-        except grpc.aio.AioRpcError as error:
-            answer, said = error, f"{error.code().name} {error.details()}"
-        self.note(f"{life.number}: {name}: {said} after {asyncio.get_running_loop().time() - began_s:.2f} s")
-        return answer
-
-    def _note_result(self, life: Life, response: pb.WaitTaskResponse) -> None:
-        life.results.append(Result.of(response))
-        self.note(f"{life.number}: ended: {life.results[-1]}")
-
     def _judge(self, life: Life) -> None:
         for lie in life.lies():
             self.complain(life, lie)
@@ -364,13 +229,6 @@ class Nomad(Client):
             same_task = other is not life and other.allocation is life.allocation
             if same_task and self.house.jail_lives(life.pot) and self.house.jail_lives(other.pot):
                 self.complain(life, f"it runs beside its earlier run {other.number}")
-
-    def _see_that_it_is_gone(self, life: Life) -> None:
-        left = self.house.places_of(life.pot)
-        if life.log_held:
-            left.append("a log FIFO held open")
-        if left:
-            self.complain(life, f"DestroyTask said OK and left: {', '.join(left)}")
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterator
-from pathlib import Path
+import signal as signals
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from .house import House
+from .house import Hosts
 from .life import BEGINNINGS, Life
 from .nomad import BEGUN, Nomad
 
@@ -50,16 +50,17 @@ in_peace = st.sampled_from((True, True, False))  # whether a call is waited for 
 class Times(RuleBasedStateMachine):
     """One host, one client, some tasks, and fate."""
 
-    def __init__(self, hosts: Hosts) -> None:
+    def __init__(self, hosts: Hosts, runner: asyncio.Runner) -> None:
         super().__init__()
         self.hosts = hosts
+        self.runner = runner
         self.births = 0  # counted here, as what the rules depend on must not depend on time
         self.rebooted = False
         self.nomad = Nomad(hosts.whole())
         self.run(self.nomad.launch())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> None:
-        self.hosts.runner.run(asyncio.wait_for(work, STEP_LIMIT_S))
+        self.runner.run(asyncio.wait_for(work, STEP_LIMIT_S))
 
     def do(self, work: Coroutine[Any, Any, None], *, waited: bool, pause: float) -> None:
         """Something that an agent's death would cut off."""
@@ -204,15 +205,21 @@ class Times(RuleBasedStateMachine):
         self.run(self.nomad.reboot(state_dir))
 
     @precondition(lambda self: self.nomad.lives)
-    @rule(number=which, pause=pauses)
-    def keeper_dies(self, number: int, pause: float) -> None:
-        self.run(self.nomad.kill_keeper(self.life(number)))
+    @rule(number=which, signum=st.sampled_from((signals.SIGKILL, signals.SIGTERM, signals.SIGHUP)), pause=pauses)
+    def keeper_is_signalled(self, number: int, signum: signals.Signals, pause: float) -> None:
+        self.run(self.nomad.kill_keeper(self.life(number), signum))
         self.run(asyncio.sleep(pause))
 
     @precondition(lambda self: self.nomad.lives)
     @rule(number=which, keeper_too=st.booleans(), pause=pauses)
     def pot_start_dies(self, number: int, keeper_too: bool, pause: float) -> None:
         self.run(self.nomad.kill_pot_start(self.life(number), keeper_too=keeper_too))
+        self.run(asyncio.sleep(pause))
+
+    @precondition(lambda self: self.nomad.lives)
+    @rule(number=which, processes=st.sampled_from((slice(None), slice(0, 1), slice(-1, None))), pause=pauses)
+    def pot_command_dies(self, number: int, processes: slice, pause: float) -> None:
+        self.run(self.nomad.kill_pot_commands(self.life(number), processes))
         self.run(asyncio.sleep(pause))
 
     # the administrator
@@ -267,38 +274,10 @@ class Times(RuleBasedStateMachine):
         assert not nomad.complaints, nomad.report()
 
 
-class Hosts:
-    """A host for each sequence; one that was left clean serves the next."""
-
-    def __init__(self, path: Path, runner: asyncio.Runner) -> None:
-        self.runner = runner  # one for all: gRPC does not let go of an event loop that it has seen
-        self._path = path
-        self._built = 0
-        self._house: House | None = None
-
-    def whole(self) -> House:
-        if self._house is None:
-            self._built += 1
-            self._house = House.build(self._path / f"{self._built}" / "host")
-        return self._house
-
-    def condemn(self) -> None:
-        if self._house is not None:
-            self._house.demolish()
-        self._house = None
-
-
-@pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[Hosts]:
-    with asyncio.Runner() as runner:
-        found = Hosts(tmp_path, runner)
-        yield found
-        found.condemn()
-
-
 @pytest.mark.namespaces
 @pytest.mark.slow
 @pytest.mark.timeout(300 + 120 * EXAMPLES)
 @pytest.mark.parametrize("number", SEEDS)
 def test_no_task_is_lost_doubled_or_told_wrongly(hosts: Hosts, number: int) -> None:
-    run_state_machine_as_test(seed(number)(lambda: Times(hosts)), settings=SETTINGS)
+    with asyncio.Runner() as runner:  # one for all sequences: gRPC does not let go of an event loop that it has seen
+        run_state_machine_as_test(seed(number)(lambda: Times(hosts, runner)), settings=SETTINGS)
