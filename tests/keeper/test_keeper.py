@@ -44,9 +44,13 @@ class Bench:
     stdout: Path
     stderr: Path
     gate: Path  # where the app waits, when its text says GATE
+    last_gate: Path  # and when it says it again
 
     async def launch(self, app: str) -> Watch:
-        self.app.write_text(app.replace("GATE", f"read go <{self.gate}"))
+        # One pipe for each place: the writer of the first may be there when the second is read.
+        self.app.write_text(
+            app.replace("GATE", f"read go <{self.gate}", 1).replace("GATE", f"read go <{self.last_gate}")
+        )
         await launch(
             self.processes,
             self.home,
@@ -61,6 +65,9 @@ class Bench:
 
     def open_gate(self) -> None:
         self.gate.write_text("go\n")
+
+    def open_last_gate(self) -> None:
+        self.last_gate.write_text("go\n")
 
     def reader(self, fifo: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE)
@@ -77,12 +84,14 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     app, stats = tmp_path / "app", tmp_path / "stats"
     (tools / "pot").write_text(POT.format(app=app, stats=stats))
     (tools / "pot").chmod(0o755)
-    for fifo in ("out", "err", "gate"):
+    for fifo in ("out", "err", "gate", "last_gate"):
         os.mkfifo(tmp_path / fifo, 0o600)
     home = Home(tmp_path / "homes" / "web")
     home.create(b"state")
     processes = Processes(f"{tools}:/usr/bin:/bin")
-    yield Bench(home, processes, app, stats, tmp_path / "out", tmp_path / "err", tmp_path / "gate")
+    yield Bench(
+        home, processes, app, stats, tmp_path / "out", tmp_path / "err", tmp_path / "gate", tmp_path / "last_gate"
+    )
     subprocess.run(["pkill", "-9", "-f", str(home.path)], check=False)
 
 
@@ -166,7 +175,7 @@ async def test_a_log_reader_that_dies_neither_kills_the_app_nor_loses_output(ben
     bench.open_gate()
     with bench.stdout.open("rb") as second:
         assert [await asyncio.to_thread(second.readline) for _ in range(2)] == [b"two\n", b"three\n"]
-    bench.open_gate()
+    bench.open_last_gate()
     await watch.ended()
 
     assert bench.home.exit_record() == record.ExitRecord(start_status=0, exit_code=0)
