@@ -55,12 +55,15 @@ class Calls(Client):
 
     async def destroy(self, life: Life, *, force: bool = True) -> None:
         """DestroyTask; Nomad takes no notice of an error. When it says OK, nothing is left."""
-        alive = life.state in ("starting", "restoring", "running")
+        before = life.state
+        alive = before in ("starting", "restoring", "running")
         if alive and force:
             life.meddled.add("destroyed by force")
         plugin = await self.plugin()
         request = pb.DestroyTaskRequest(task_id=life.id, force=force)
         error = await self.ask(life, "DestroyTask", plugin.driver.DestroyTask(request))
+        if before == "starting":
+            return  # it may have come before StartTask
         if error is None:
             if alive and not force and life.told is None and not life.meddled:
                 self.complain(life, "DestroyTask without force destroyed a running task")
