@@ -65,14 +65,21 @@ async def while_wanted(task: Task, alloc_dir: str, work: Awaitable[TaskRecord]) 
     try:
         async with scope:
             look()
-            return await work
+            record = await work
     except TimeoutError:
         if scope.expired():
-            raise PotFailed(f"the start of task {task.id} was given up: {why_unwanted(task, alloc_dir)}") from None
+            raise _given_up(task, alloc_dir) from None
         raise
     finally:
         for timer in timers:
             timer.cancel()
+    if why_unwanted(task, alloc_dir):  # since the last look
+        raise _given_up(task, alloc_dir)
+    return record
+
+
+def _given_up(task: Task, alloc_dir: str) -> PotFailed:
+    return PotFailed(f"the start of task {task.id} was given up: {why_unwanted(task, alloc_dir)}")
 
 
 def why_unwanted(task: Task, alloc_dir: str) -> str:
