@@ -15,6 +15,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+# Before gRPC is imported: its fork handlers can hang a child that pot-sim forks in a process which has used gRPC.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
 IN_CI = bool(os.environ.get("CI"))
 
 

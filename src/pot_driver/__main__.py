@@ -24,9 +24,8 @@ def plugin() -> int:
     # Ctrl-C at the agent's terminal reaches us too, and the agent needs us to stop its tasks. A handler and not
     # SIG_IGN: children would inherit that, and a job's kill_signal may be SIGINT.
     signal.signal(signal.SIGINT, lambda *_: None)
-    # Where Python forks (FreeBSD), gRPC's fork handlers write to stderr for every child.
-    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    _forks_without_grpc()
 
     from pot_driver import logs  # noqa: PLC0415 - not for people who start us by hand
 
@@ -41,6 +40,7 @@ def plugin() -> int:
 
 def operator() -> int:
     """The command line for people."""
+    _forks_without_grpc()
     from pot_driver.operator.cli import main as command_line  # noqa: PLC0415 - the plugin starts without it
 
     return command_line()
@@ -49,6 +49,11 @@ def operator() -> int:
 def main() -> int:
     """The plugin if a host launched us, else the command line."""
     return plugin() if handshake.invited(os.environ) else operator()
+
+
+def _forks_without_grpc() -> None:
+    """Where Python forks (FreeBSD), gRPC's fork handlers write to stderr for every child, and can hang it."""
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 
 if __name__ == "__main__":

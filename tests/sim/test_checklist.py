@@ -130,7 +130,8 @@ def test_point_13_a_wrong_hash_is_told_twice(sim: Simulator) -> None:
 
     assert ended.status == 1
     assert ended.lines.count("###>  The image and its hash do not overlap") == 2
-    assert ended.lines[1] == f"{sim.root.cache}/web_1.0.xz.skein - differ: char 1, line 1"
+    differing = re.compile(re.escape(f"{sim.root.cache}/web_1.0.xz.skein") + r" - differ: char \d+, line 1")
+    assert len([line for line in ended.lines if differing.fullmatch(line)]) == 2
 
 
 def test_point_14_no_url_is_needed_for_an_image_that_is_there(sim: Simulator) -> None:
