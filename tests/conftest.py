@@ -33,6 +33,12 @@ def why_no_namespaces() -> str:
     return f"no namespaces here: {done.stderr.strip()}" if done.returncode else ""
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: at the end of a run no process waits for the one that has just begun a long one."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what cannot run here, with the reason."""
     if item.get_closest_marker("namespaces") and why_no_namespaces():
