@@ -115,6 +115,7 @@ class Cache:
     def imported(self, name: str) -> None:
         """Let pot have it."""
         self.paths.conf_dir(name).mkdir(parents=True)
+        self.paths.root(name).mkdir()
         self.paths.conf(name).touch()
 
     def files(self) -> list[str]:

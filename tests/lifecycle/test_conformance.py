@@ -79,17 +79,19 @@ async def test_case_21_a_second_start_of_the_same_id_is_refused_and_harms_nothin
 
 
 async def test_case_22_what_passes_is_recoverable_and_what_does_not_is_not(stage: Stage) -> None:
-    async with stage() as scene:
+    async with stage(timeouts={"copy": "1s"}) as scene:
         passing = scene.place(config={"image": "http://127.0.0.1:9", "tag": "never.seen"})
+        hanging = scene.place(config={"copy": ["/etc/passwd:/root/users"]})
+        scene.wire.set("pot copy-in", "hang")
         absent = scene.place(config={"tag": "no.such"})
         wrong = scene.place(config={"network_mode": "bogus"})
         details = []
-        for run in (passing, absent, wrong):
+        for run in (passing, hanging, absent, wrong):
             error = await refusal(scene.plugin.driver.StartTask(pb.StartTaskRequest(task=run.config)))
             trailing = error.trailing_metadata() or ()
             details.append(any(isinstance(value, bytes) and RECOVERABLE in value for _, value in trailing))
 
-        assert details == [True, False, False]
+        assert details == [True, True, False, False]
         assert scene.left() == []
         again = await scene.begin(after=scene.place())
         await scene.destroy(again)

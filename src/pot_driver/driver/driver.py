@@ -98,7 +98,8 @@ class PotDriver:
         if not host.config.enabled:
             raise PotFailed("the pot driver is disabled in the agent's plugin block (enabled = false)")
         self._reconciler.learn(request)
-        planned = plan.build(spec.read(request, host.config))
+        # In a thread: a path that the job names may lie on a file system that does not answer.
+        planned = plan.build(await asyncio.to_thread(spec.read, request, host.config))
         task = Task(
             TaskRecord(
                 id=request.id,

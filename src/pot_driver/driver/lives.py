@@ -19,7 +19,7 @@ from pot_driver.driver.ends import Fate
 from pot_driver.driver.host import Host
 from pot_driver.driver.undo import undo
 from pot_driver.driver.works import Works
-from pot_driver.errors import DriverError, PotFailed, TaskExists, TryAgain, WrongState
+from pot_driver.errors import DriverError, PotFailed, TaskExists, TimedOut, TryAgain, WrongState
 from pot_driver.events import Events
 from pot_driver.fingerprint import boot_identity, same_boot
 from pot_driver.images import Images
@@ -61,6 +61,8 @@ class Lives:
                 record = await start.while_wanted(task, alloc_dir, self._up(host, task, planned))
             except BaseException as error:
                 await self._give_up(host, task, error)
+                if isinstance(error, (TimedOut, OSError)):  # pot's lock, a hung command, a full disk: it may pass
+                    raise TryAgain(f"cannot start task {task.id}: {error}") from error
                 raise
             task.started(record)
         self._works.spawn(self._follow(host, task))

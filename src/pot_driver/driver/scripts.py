@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pot_driver.errors import TryAgain
@@ -24,13 +26,10 @@ def begin(record: TaskRecord) -> None:
     """Make it anew: an earlier run of the task may have left anything there."""
     directory = _directory(record)
     try:
-        if directory.is_symlink() or directory.is_file():
-            directory.unlink()
-        elif directory.exists():
-            shutil.rmtree(directory)
+        _clear(directory)
         directory.mkdir(mode=0o700)
-    except OSError as error:
-        raise TryAgain(f"cannot make {directory}: {error.strerror}") from error
+    except (OSError, RecursionError) as error:
+        raise TryAgain(f"cannot make {directory}: {error}") from error
     write([TaskFile(path=str(_owner(record)), content=record.pot_name.encode())])
 
 
@@ -57,15 +56,29 @@ def has_exec_script(record: TaskRecord) -> bool:
 def remove(record: TaskRecord) -> None:
     """Leave nothing of this run."""
     if record.secrets_dir and _is_of(record):
-        shutil.rmtree(_directory(record), ignore_errors=True)
+        with suppress(OSError, RecursionError):
+            _clear(_directory(record))
+
+
+def _clear(directory: Path) -> None:
+    """Remove it, and whatever the app may have put in its place: rmtree would wait at a FIFO for ever."""
+    if directory.is_dir() and not directory.is_symlink():
+        shutil.rmtree(directory)
+    else:
+        directory.unlink(missing_ok=True)
 
 
 def _is_of(record: TaskRecord) -> bool:
-    """The app is root in its pot, and may have removed what says so."""
+    """The app is root in its pot, and may have removed what says so, or put a FIFO or an endless file in its place."""
     try:
-        return _owner(record).read_bytes() == record.pot_name.encode()
+        descriptor = os.open(_owner(record), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return True
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return True
+        name = record.pot_name.encode()
+        return file.read(len(name) + 1) == name
 
 
 def _owner(record: TaskRecord) -> Path:

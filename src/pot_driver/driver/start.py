@@ -99,11 +99,12 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
     await images.ensure(plan.image, tell)
     async with host.starts:
         await _prepare(host, paths, record, plan, tell)
-        _refuse(spec.recheck(plan.spec))
+        _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
         for step in plan.steps:
             await _run(host, step, tell)
         conf = _verified(paths, plan)
-        _refuse(spec.recheck(plan.spec))  # what was copied and what start mounts is what was checked
+        # What was copied and what start mounts is what was checked.
+        _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
         image_conf = parse.pot_conf(_read(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
         scripts.write(planning.task_files(plan.spec, image_conf.cmd, conf.network_type))
         if conf.ips and plan.own_address:
@@ -121,10 +122,12 @@ async def until_running(host: Host, record: TaskRecord) -> None:
     watch = Watch(home)
     try:
         async with asyncio.timeout(host.config.timeouts.start):
-            while not scripts.began(record):
+            while not await _runs(host, record):
                 if watch.over:
                     break
                 await asyncio.sleep(BEGAN_POLL_S)
+            else:
+                return
     except TimeoutError:
         raise TimedOut(
             f"pot start of {record.pot_name} did not get as far as the task within"
@@ -139,9 +142,19 @@ async def until_running(host: Host, record: TaskRecord) -> None:
         raise kind_of(words)(f"cannot start pot {record.pot_name}: the jail did not start: {words}")
 
 
+async def _runs(host: Host, record: TaskRecord) -> bool:
+    """The script says so; an app may take its word away at once, then pot says it half a second later.
+
+    pot says it of a jail that could not be made, too.
+    """
+    if scripts.began(record):
+        return True
+    return await ends.pot_state(host, record.pot_name) == "started" and await host.pot.jail_exists(record.pot_name)
+
+
 async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, tell: Tell) -> None:
     tell(f"Preparing pot {plan.pot_name}")
-    scripts.begin(record)
+    await asyncio.to_thread(scripts.begin, record)
     scripts.write(planning.early_files(plan.spec))
     done = await _prepare_alone(host, paths, plan, tell)
     # pot prepare ends with 0 after failures inside; what it says and what is there tell.
@@ -199,15 +212,29 @@ async def _set_hosts(host: Host, step: PotStep) -> Completed:
 
 
 async def _prepare_alone(host: Host, paths: PotPaths, plan: Plan, tell: Tell) -> Completed:
-    """A `pot prepare` that a dead plugin left behind may be at it, too: what it made is not ours."""
+    """Prepare, once more if what a killed `pot prepare` left was in the way."""
     try:
         return await _run(host, plan.prepare, tell)
     except DriverError as error:
-        if "already exists" not in str(error) or not paths.pot(plan.pot_name).exists():
+        left = _in_the_way(paths, plan, str(error))
+        if not left:
             raise
-    log.warning("somebody else prepared this pot, it is destroyed and prepared again", pot=plan.pot_name)
-    await host.pot.run(command.destroy(plan.pot_name))
+    log.warning("pot prepare was killed here before, what it left is destroyed", pot=left)
+    await host.pot.run(command.destroy(left))
     return await _run(host, plan.prepare, tell)
+
+
+def _in_the_way(paths: PotPaths, plan: Plan, said: str) -> str:
+    """The pot that a killed `pot prepare` left, "" when there is none: our own, or half of the image.
+
+    A dead plugin's prepare may have gone on and made our pot. zfs receives an image's dataset and its root one after
+    the other; with one of them pot takes the image for absent, and cannot import it again.
+    """
+    if "already exists" in said and paths.pot(plan.pot_name).exists():
+        return plan.pot_name
+    image = image_pot(plan.image.pot, plan.image.tag)
+    half = "not found after import" in said and paths.pot(image).exists() and not paths.root(image).is_dir()
+    return image if half else ""
 
 
 async def _start(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan) -> None:

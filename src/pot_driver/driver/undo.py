@@ -139,7 +139,7 @@ async def _remove_limits(host: Host, record: TaskRecord) -> None:
 
 
 async def _remove_scripts(_host: Host, record: TaskRecord) -> None:
-    scripts.remove(record)
+    await asyncio.to_thread(scripts.remove, record)  # the app may have left any number of files
 
 
 async def _remove_home(host: Host, record: TaskRecord) -> None:

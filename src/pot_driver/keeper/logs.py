@@ -35,14 +35,14 @@ def _open(path: str) -> int:
     Read-write, so that the open neither waits for Nomad's log collector nor fails before it is there, and so that
     a collector that dies cannot kill the app by SIGPIPE: its output waits in the FIFO for the next one.
 
-    A task that sees its alloc directory may put a symlink or file of its own in the FIFO's place, so the link is
-    not followed and nothing but a FIFO is accepted.
+    A task that sees its alloc directory may put a symlink or file of its own in the place of the FIFO or of the
+    directory of logs, so no link is followed and nothing but a FIFO is accepted.
     """
     if path in ("", "/dev/null"):
         return os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
     directory, name = os.path.split(path)
     try:
-        parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(name, flags, dir_fd=parent)

@@ -25,6 +25,7 @@ _PASSING = re.compile(
     r"|network is unreachable|no route to host|temporar|try again|epair failed|potnet",
     re.IGNORECASE,
 )
+_GONE = ("not found", "is dying")  # the kernel's words for a name that no living jail has
 
 
 class Pot:
@@ -50,12 +51,12 @@ class Pot:
         return completed
 
     async def jail_exists(self, name: str) -> bool:
-        """Whether the jail lives, or is still dying."""
+        """Whether the jail has processes. A dying one has none, only sockets that still close: for pot it is gone."""
         completed = await self.processes.run(("jls", "-j", name), timeout_s=self._timeouts.quick)
         if completed.status == 0:
             return True
         words = completed.stderr.decode(errors="replace").strip()
-        if completed.status == 1 and "not found" in words:
+        if completed.status == 1 and words.endswith(_GONE):
             return False
         raise PotFailed(f"cannot tell whether jail {name} lives: jls ended with {completed.status}: {words}")
 
