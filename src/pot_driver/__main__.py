@@ -21,9 +21,7 @@ def plugin() -> int:
             'This is a plugin: Nomad launches it to run tasks with driver = "pot". For people there is pot-driver.\n'
         )
         return 1
-    # Ctrl-C at the agent's terminal reaches us too, and the agent needs us to stop its tasks. A handler and not
-    # SIG_IGN: children would inherit that, and a job's kill_signal may be SIGINT.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    _hear_no_terminal()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     _forks_without_grpc()
 
@@ -49,6 +47,18 @@ def operator() -> int:
 def main() -> int:
     """The plugin if a host launched us, else the command line."""
     return plugin() if handshake.invited(os.environ) else operator()
+
+
+def _hear_no_terminal() -> None:
+    """Ctrl-C and hang-up at the agent's terminal reach us, too, and the agent needs us to stop its tasks.
+
+    A handler and not SIG_IGN, which children would inherit: a job's kill_signal may be SIGINT. So what we were started
+    to ignore (`nohup nomad agent`) gets one as well, or no shell in a pot could trap its SIGHUP.
+    """
+    restored_by_popen = {signal.SIGPIPE, signal.SIGXFSZ}
+    ignored = {number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN}
+    for number in ignored - restored_by_popen | {signal.SIGINT, signal.SIGHUP}:
+        signal.signal(number, lambda *_: None)
 
 
 def _forks_without_grpc() -> None:

@@ -95,11 +95,12 @@ async def test_a_host_with_pot_in_trouble_is_fingerprinted_at_once(
     assert ending.graceful
 
 
-async def test_ctrl_c_is_for_the_agent(patient_argv: list[str]) -> None:
-    """SIGINT hits the whole process group; the agent needs us to stop its tasks."""
+async def test_ctrl_c_and_hang_up_are_for_the_agent(patient_argv: list[str]) -> None:
+    """Both hit the whole process group; the agent needs us to stop its tasks."""
     async with await Plugin.launch(patient_argv) as plugin:
         for _ in range(5):
             os.kill(plugin.pid, signal.SIGINT)
+            os.kill(plugin.pid, signal.SIGHUP)
             await plugin.base.PluginInfo(INFO)
         ending = await plugin.kill()
 
@@ -113,6 +114,18 @@ async def test_a_command_does_not_inherit_what_we_do_about_signals(patient_argv:
         done = await plugin.driver.ExecTask(request)
 
     assert (done.stdout, done.result.exit_code) == (b"", -signal.SIGINT)
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "USR1"])
+async def test_what_the_agent_was_told_to_ignore_is_not_ignored_by_tasks(patient_argv: list[str], name: str) -> None:
+    """`nohup nomad agent &`: a shell in a pot could not even trap what it finds ignored."""
+    nohup = ["/bin/sh", "-c", f'trap "" {name}; exec "$@"', "nohup", *patient_argv]
+    async with await Plugin.launch(nohup) as plugin:
+        os.kill(plugin.pid, getattr(signal, f"SIG{name}"))
+        request = pb.ExecTaskRequest(command=["sh", "-c", f"kill -{name} $$; echo survived"])
+        done = await plugin.driver.ExecTask(request)
+
+    assert (done.stdout, done.result.exit_code) == (b"", -getattr(signal, f"SIG{name}"))
 
 
 async def test_sigterm_ends_the_process_and_answers_nobody(patient_argv: list[str], short_path: Path) -> None:
