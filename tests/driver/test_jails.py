@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from pot_driver.config import decode_plugin
+from pot_driver.driver.host import Host
 from pot_driver.errors import PotFailed
 from pot_driver.pot.cli import Pot
 from pot_driver.process import Processes
@@ -32,3 +35,15 @@ async def test_a_jail_lives_for_as_long_as_it_has_processes(tmp_path: Path, jls:
 async def test_a_host_in_trouble_is_no_answer(tmp_path: Path) -> None:
     with pytest.raises(PotFailed, match=r"cannot tell whether jail web lives.*Cannot allocate memory"):
         await a_pot(tmp_path, BROKEN).jail_exists("web")
+
+
+async def test_whoever_watches_a_jail_asks_together_with_the_others(tmp_path: Path) -> None:
+    tool = tmp_path / "jls"
+    tool.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\necho web\necho db\n')
+    tool.chmod(0o755)
+    host = Host(decode_plugin(msgpack.packb({"host_path": f"{tmp_path}:/bin"})))
+
+    seen = await asyncio.gather(*(host.jails(not_older_s=60) for _ in range(50)))
+
+    assert set(seen) == {frozenset({"web", "db"})}
+    assert (tmp_path / "calls").read_text() == "name\n"

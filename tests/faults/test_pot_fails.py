@@ -79,7 +79,7 @@ async def test_whatever_hangs_in_a_start_is_ended_in_time_and_undone(stage: Stag
 async def test_what_pot_starts_a_task_without_is_told(stage: Stage) -> None:
     async with stage() as scene:
         faults = Path(scene.root.path, "etc/faults")
-        faults.write_text("pfctl\n")
+        faults.write_text("pfctl\nracct\n")
         ports = TaskResources(legacy_ports=(PortAsk(label="http"),))
         run = scene.place(
             GATED, resources=ports, config={"network_mode": "public-bridge", "port_map": [{"http": "80"}]}
@@ -89,9 +89,21 @@ async def test_what_pot_starts_a_task_without_is_told(stage: Stage) -> None:
 
         await run.heard(b"ready\n")
         assert any("no redirection is performed" in words for words in scene.told(run))
+        assert any("memory constraint" in words and "rctl is not enabled" in words for words in scene.told(run))
         await run.tell(0)
         await scene.wait(run)
         await scene.destroy(run)
+
+
+async def test_what_a_killed_set_hosts_left_is_in_nobodys_way(stage: Stage) -> None:
+    async with stage() as scene:
+        left = Path(scene.root.tmp, "pot-set-hosts")
+        left.touch()
+
+        ended = await scene.run("grep -q 10.0.0.1 /etc/hosts", config={"extra_hosts": ["db:10.0.0.1"]})
+
+        assert ended.result.exit_code == 0
+        assert not left.exists()
 
 
 async def goes_on(scene: Scene, run: Run) -> None:

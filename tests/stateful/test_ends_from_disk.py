@@ -97,6 +97,9 @@ class QuietPot(Pot):
         self.jail_polls -= 1
         return self.jail_polls >= 0
 
+    async def jails(self) -> frozenset[str]:
+        return frozenset()
+
     async def fs_root(self) -> str:
         return self.root
 

@@ -23,6 +23,7 @@ from pot_driver.keeper.home import Home
 from pot_driver.keeper.launch import Watch
 from pot_driver.model import ExitResult, TaskRecord
 from pot_driver.pot import parse
+from pot_driver.pot.parse import Level
 from pot_driver.tasks import Task
 
 log = structlog.get_logger()
@@ -94,10 +95,10 @@ def words(home: Home) -> str:
 
 
 def complaints(home: Home) -> str:
-    """What pot itself said that it could not do; it starts the app nevertheless, for instance without its ports."""
-    lines = (line.strip() for line in home.start_log().splitlines())
-    said = (line.removeprefix("###>").strip() for line in lines if line.startswith("###>"))
-    return "; ".join(dict.fromkeys(line for line in said if not _HARMLESS.match(line)))
+    """What pot itself said that it could not do, or ignores; it starts the app nevertheless, say without its ports."""
+    said = parse.messages(home.start_log().encode())
+    trouble = (line.text for line in said if line.level is Level.ERROR or "ignor" in line.text)
+    return "; ".join(dict.fromkeys(text for text in trouble if not _HARMLESS.match(text)))
 
 
 async def pot_state(host: Host, pot_name: str) -> str:
@@ -129,7 +130,8 @@ async def _jail_gone(host: Host, pot_name: str) -> None:
     told = False
     while True:
         try:
-            if not await host.pot.jail_exists(pot_name):
+            listed = pot_name in await host.jails(not_older_s=JAIL_POLL_S / 2)
+            if not listed and not await host.pot.jail_exists(pot_name):
                 return
         except DriverError as error:  # a host in trouble: the task may well live, so go on asking
             if not told:

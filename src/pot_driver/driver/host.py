@@ -38,6 +38,8 @@ class Host:
         self.set_hosts = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._paths: PotPaths | None = None
+        self._counting = asyncio.Lock()
+        self._jails: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
     def record(self, pot_name: str) -> TaskRecord | None:
         """What the state directory says of this pot's task; None also where that cannot be read."""
@@ -61,6 +63,14 @@ class Host:
     async def kill_pot_start(self, pot_name: str) -> None:
         """End a `pot start` that hangs."""
         await keeper.kill(self.processes, self.homes.of(pot_name), pot_name, timeout_s=self.config.timeouts.quick)
+
+    async def jails(self, *, not_older_s: float) -> frozenset[str]:
+        """The names of all jails: whoever watches for an end asks together with the others."""
+        async with self._counting:
+            now_s = asyncio.get_running_loop().time()
+            if now_s - self._jails[0] > not_older_s:
+                self._jails = (now_s, await self.pot.jails())
+            return self._jails[1]
 
     async def paths(self) -> PotPaths:
         """Where pot keeps its files; asked once."""

@@ -80,7 +80,7 @@ class Lives:
             task.started(task.record)
         log.info("task recovered", task_id=task.id, pot=task.pot_name, found=found.value)
         if found is Fate.ORPHANED and not task.record.secrets_dir:
-            self._works.spawn(_keep_prune_away(host, task.pot_name))
+            self._works.spawn(_keep_prune_away(host, task))
         self._works.spawn(self._follow(host, task))
 
     async def stop(self, host: Host, task: Task, timeout_s: float, signal: str) -> None:
@@ -222,6 +222,12 @@ async def _lost(host: Host, record: TaskRecord) -> PotFailed:
     return PotFailed(f"cannot recover task {record.id} in pot {record.pot_name}: {what}")
 
 
-async def _keep_prune_away(host: Host, pot_name: str) -> None:
-    """The Go driver's pots can be pruned before anybody has read how they ended."""
-    await host.pot.run(command.set_attribute(pot_name, "prunable", "NO", "the driver destroys it by itself"))
+async def _keep_prune_away(host: Host, task: Task) -> None:
+    """The Go driver's pots can be pruned before anybody has read how they ended.
+
+    Only a few at a time, and not while another command may write the same pot.conf: pot would lose a line of it.
+    """
+    step = command.set_attribute(task.pot_name, "prunable", "NO", "the driver destroys it by itself")
+    async with host.starts, task.changing:
+        if task.alive:
+            await host.pot.run(step)

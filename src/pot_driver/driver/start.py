@@ -204,11 +204,24 @@ async def _run(host: Host, step: PotStep, tell: Tell) -> Completed:
 async def _set_hosts(host: Host, step: PotStep) -> Completed:
     """One at a time on the host: also another agent's driver or an administrator may be at it."""
     async with host.set_hosts:
+        file = (await host.paths()).set_hosts
+        first = _identity(file)
         for _ in range(SET_HOSTS_TRIES - 1):
             with suppress(TryAgain):
                 return await host.pot.run(step)
             await asyncio.sleep(SET_HOSTS_PAUSE_S)
+        if first is not None and first == _identity(file):
+            log.warning("a pot set-hosts that was killed left its file, it is removed", file=str(file))
+            file.unlink(missing_ok=True)
         return await host.pot.run(step)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 async def _prepare_alone(host: Host, paths: PotPaths, plan: Plan, tell: Tell) -> Completed:

@@ -60,9 +60,13 @@ class Pot:
             return False
         raise PotFailed(f"cannot tell whether jail {name} lives: jls ended with {completed.status}: {words}")
 
-    async def is_valid(self, name: str) -> bool:
-        """Whether pot takes it for a whole pot."""
-        return (await self.ask(command.info_valid(name))).status == 0
+    async def jails(self) -> frozenset[str]:
+        """The names of all jails that have processes."""
+        completed = await self.processes.run(("jls", "name"), timeout_s=self._timeouts.quick)
+        if completed.status != 0:
+            words = completed.stderr.decode(errors="replace").strip()
+            raise PotFailed(f"cannot tell which jails live: jls ended with {completed.status}: {words}")
+        return frozenset(completed.stdout.decode(errors="replace").split())
 
     async def version(self) -> str:
         """The version of pot, e.g. "0.16.0"."""
