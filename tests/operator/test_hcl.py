@@ -42,6 +42,7 @@ def value_of(expression: str, declarations: str = "", variables: Mapping[str, st
         ('"${env["HOME"]}"', '${env["HOME"]}'),
         ("node.datacenter", "${node.datacenter}"),
         ('upper("abc")', "ABC"),
+        ('format("%s-%v-%02d-%.1f%%", true, 1.50, 7, 2.25)', "true-1.5-07-2.2%"),
         ('join("-", ["a", 1, true])', "a-1-true"),
         ('concat(["a"], ["b", "c"])', ["a", "b", "c"]),
         ("merge({ a = 1 }, { a = 2, b = 3 })", {"a": 2, "b": 3}),
@@ -54,14 +55,25 @@ def test_an_expression_has_its_value(expression: str, value: object) -> None:
 
 
 def test_variables_and_locals_are_known_wherever_they_stand() -> None:
-    later = 'locals { host = "h-${var.port}" }\nvariable "port" { default = 80 }'
-    declarations = 'variable "port" { default = 80 }\nlocals { host = "h-${var.port}" }'
+    declarations = 'locals {\n a = "${local.b}-${var.port}"\n b = "h"\n}\nvariable "port" { default = 80 }'
 
-    assert value_of('"${local.host}:${var.port}"', declarations) == "h-80:80"
-    assert value_of("var.port", declarations) == 80
+    assert value_of('"${local.a}:${var.port}"', declarations) == "h-80:80"
     assert value_of("var.port", declarations, {"port": "81"}) == "81"
-    with pytest.raises(ConfigError, match=r"there is no var\.port"):
-        value_of("1", later)
+    with pytest.raises(ConfigError, match=r"there is no local\.a"):
+        value_of("1", "locals { a = local.a }")
+
+
+@pytest.mark.parametrize(
+    ("type_", "given", "value"),
+    [("string", "80", "80"), ("number", "80", 80), ("bool", "true", True), ("list(string)", '["a", "b"]', ["a", "b"])],
+)  # fmt: skip
+def test_a_value_from_the_command_line_has_the_variables_type(type_: str, given: str, value: object) -> None:
+    assert value_of("var.x", f'variable "x" {{ type = {type_} }}', {"x": given}) == value
+
+
+def test_a_value_from_the_command_line_that_is_no_expression_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"variable x: \[a is not a list\(string\)"):
+        value_of("var.x", 'variable "x" { type = list(string) }', {"x": "[a"})
 
 
 def test_a_variable_without_a_value_is_named() -> None:
@@ -95,6 +107,7 @@ def test_an_indented_heredoc_loses_the_common_indentation() -> None:
         ("[for x in [1] : x]", "for"),
         ('file("/etc/passwd")', "the function file"),
         ("uuidv4()", "the function uuidv4"),
+        ('format("%s")', "format: nothing to write for %s"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_evaluated_is_refused_by_name_and_line(expression: str, refused: str) -> None:
@@ -115,6 +128,8 @@ def test_an_attribute_set_twice_is_refused() -> None:
 def test_what_is_not_hcl_is_told_with_its_line() -> None:
     with pytest.raises(ConfigError, match=r"line 2: not HCL: a = = 2"):
         hcl.parse("b {\n a = = 2\n}", {})
+    with pytest.raises(ConfigError, match="line 2: not HCL: the file ends within a block"):
+        hcl.parse("b {\n", {})
 
 
 def test_a_missing_extra_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

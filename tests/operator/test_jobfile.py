@@ -210,16 +210,21 @@ def test_what_is_nomads_business_is_told(tmp_path: Path) -> None:
             }
           }
         }
+        task "d" {
+          driver = "docker"
+          vault {}
+        }
       }
     }
     """
 
     assert set(read(tmp_path, text).left_to_nomad) == {
-        "constraints",
+        "constraint",
         "update",
+        'task "d", which has driver = "docker"',
         'group "g": count = 3 (one allocation is run)',
-        'group "g": restart_policy',
-        'task "t": services',
+        'group "g": restart',
+        'task "t": service',
     }
 
 
@@ -232,7 +237,7 @@ def test_what_is_nomads_business_is_told(tmp_path: Path) -> None:
         ('lifecycle {\n hook = "prestart"\n }', 'task "t": lifecycle needs Nomad'),
         ('resources {\n device "gpu" {}\n }', 'task "t": resources: device needs Nomad'),
         ('template {\n source = "x"\n destination = "local/x"\n }', 'template "local/x": source needs Nomad'),
-        ('kill_timeout = "soon"', 'task "t": kill_timeout: not a duration: "soon"'),
+        ('kill_timeout = "soon"', 'task "t": kill_timeout: "soon" is not a duration'),
         ("frobnicate = 1", 'task "t": frobnicate is not known here'),
         (
             'template {\n data = "{{ key \\"x\\" }} {{ env \\"A\\" }}"\n destination = "local/x"\n }',
@@ -278,7 +283,23 @@ def test_a_file_with_two_jobs_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("1m30s", 90), ("1.5h", 5400), ("250ms", 0.25), (5_000_000_000, 5)]
-)
-def test_durations_are_gos(text: object, seconds: float) -> None:
-    assert jobfile.duration_s(text, 0) == pytest.approx(seconds)
+    ("groups", "problem"),
+    [
+        ([], "job: there is no group"),
+        ([{"Name": "g"}], 'group "g": there is no task in it'),
+        ([{"Name": "g", "Tasks": [{"Name": "t"}]}], 'task "t": driver must be given'),
+        ([{"Name": "g", "Tasks": [{"Name": "t", "Driver": "docker"}]}], 'job: there is no task with driver = "pot"'),
+        ([{"Name": "g", "Tasks": [{"Name": "t", "Driver": "pot"}] * 2}], 'task "t" is there 2 times'),
+        ([{"Name": "g", "Tasks": [{"Name": "t", "Driver": "pot"}]}] * 2, 'group "g" is there 2 times'),
+    ],
+)  # fmt: skip
+def test_a_job_without_a_task_to_run_is_refused(groups: list[object], problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        jobfile.from_api({"ID": "j", "TaskGroups": groups})
+
+    assert error.value.problems == (problem,)
+
+
+def test_variables_for_json_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is JSON, which has no variables"):
+        read(tmp_path, json.dumps(API), port="1")

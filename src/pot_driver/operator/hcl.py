@@ -4,12 +4,11 @@ Literals, lists, objects, templates, `var.x`, `local.x` and a few functions are 
 the Nomad client knows (`${NOMAD_PORT_http}`, `${attr.…}`) stay as text; all else is refused by name.
 The parser is python-hcl2 (the extra `hcl`).
 
-Not here: what a job is (see `hcljob`).
+Not here: the functions (see `hclfunctions`), what a job is (see `hcljob`).
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 from pot_driver.errors import ConfigError
+from pot_driver.operator.hclfunctions import FUNCTIONS, text_of
 
 if TYPE_CHECKING:
     from lark import Token, Tree
@@ -30,21 +30,8 @@ _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _HEREDOC = re.compile(r"<<(-?)([^\n]+?)\r?\n(.*?)[ \t]*\2\r?\n?\Z", re.DOTALL)
 _HEREDOC_PART = re.compile(r"\$\$\{|%%\{|%\{|\$\{([^}]*)\}")
 _SCOPED = re.compile(r"\s*(var|local)\.([A-Za-z0-9_-]+)\s*")
-_EXTRA_MISSING = (
-    "HCL files need the extra `hcl` (pip install 'pot-driver[hcl]'); "
-    "JSON files work without: nomad job run -output job.hcl > job.json"
-)
-
-FUNCTIONS: Mapping[str, Callable[..., object]] = {
-    "concat": lambda *lists: [item for one in lists for item in one],
-    "format": lambda text, *values: text % values,
-    "join": lambda separator, items: separator.join(text_of(item) for item in items),
-    "jsonencode": lambda value: json.dumps(value, default=float, separators=(",", ":")),
-    "lower": str.lower,
-    "merge": lambda *maps: {key: item for one in maps for key, item in one.items()},
-    "trimspace": str.strip,
-    "upper": str.upper,
-}
+_AS_JSON = "JSON works: nomad job run -output JOB > job.json"
+_EXTRA_MISSING = f"HCL files need the extra `hcl` (pip install 'pot-driver[hcl]'); {_AS_JSON}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,61 +58,65 @@ class Body:
 
 def parse(text: str, variables: Mapping[str, str]) -> Body:
     """Read a file. `variables` are the `-var` values; ConfigError tells what is not understood, and where."""
+    return _Evaluator(variables).file(_tree(text))
+
+
+def _tree(text: str) -> Tree[Token]:
     try:
         import hcl2  # noqa: PLC0415 - an extra, and slow to import
         from lark.exceptions import UnexpectedInput  # noqa: PLC0415
     except ImportError as missing:
         raise ConfigError([_EXTRA_MISSING]) from missing
     try:
-        tree = hcl2.parses_to_tree(text)
+        return cast("Tree[Token]", hcl2.parses_to_tree(text).children[0])
     except UnexpectedInput as error:
-        line = text.splitlines()[error.line - 1 : error.line]
-        raise ConfigError([f"line {error.line}: not HCL: {''.join(line).strip()}"]) from error
-    return _Evaluator(variables).file(cast("Tree[Token]", tree.children[0]))
-
-
-def text_of(value: object) -> str:
-    """A primitive as HCL writes it into a string."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case Decimal():
-            return format(value.normalize(), "f")
-        case str() | int():
-            return str(value)
-    raise ConfigError([f"{value!r} cannot be part of a string"])
+        line = "".join(text.splitlines()[error.line - 1 : error.line]).strip()
+        raise ConfigError([f"line {error.line}: not HCL: {line or 'the file ends within a block'}"]) from error
 
 
 class _Evaluator:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._given = variables
         self._scopes: dict[str, dict[str, object]] = {"var": {}, "local": {}}
+        self._locals: dict[str, Node] = {}  # those that nobody has asked for yet
 
     def file(self, body: Tree[Token]) -> Body:
-        """Variables and locals first, wherever they stand; then the rest."""
+        """Variables first, then locals, then the rest, in whatever order they stand."""
         late = []
         for tree in _trees(body, "block"):
             kind = _word(tree.children[0])
             if kind == "variable":
                 self._declare(tree)
             elif kind == "locals":
-                self._scopes["local"].update(self._block(tree).body.attributes)
+                self._locals |= _attributes(next(_trees(tree, "body")))
             else:
                 late.append(tree)
         if unknown := set(self._given) - set(self._scopes["var"]):
             raise ConfigError([f"undeclared variable: {name}" for name in sorted(unknown)])
+        for name in list(self._locals):
+            self._lookup("local", name)
         return Body(blocks=[self._block(tree) for tree in late])
 
     def _declare(self, tree: Tree[Token]) -> None:
         name = self._labels(tree)[0]
-        inner = next(_trees(tree, "body"))
-        attributes = {_word(a.children[0]): a.children[-1] for a in _trees(inner, "attribute")}
+        attributes = _attributes(next(_trees(tree, "body")))
         if name in self._given:
-            self._scopes["var"][name] = self._given[name]
+            self._scopes["var"][name] = self._typed(name, attributes.get("type"))
         elif "default" in attributes:
             self._scopes["var"][name] = self.value(attributes["default"])
         else:
             raise ConfigError([f"unset variable: {name}; give it with --var {name}=VALUE"])
+
+    def _typed(self, name: str, type_: Node | None) -> object:
+        """A given value is text where the variable is a string, else an expression."""
+        text = self._given[name]
+        words = "".join(_source(type_)) if type_ else "string"
+        if words in {"string", "any"}:
+            return text
+        try:
+            return self.value(_attributes(_tree(f"x = {text}\n"))["x"])
+        except ConfigError as error:
+            raise ConfigError([f"variable {name}: {text} is not a {words}"]) from error
 
     def _labels(self, tree: Tree[Token]) -> tuple[str, ...]:
         children = tree.children[1:]
@@ -138,10 +129,7 @@ class _Evaluator:
             raise _refused(tree, "dynamic blocks")
         body = Body()
         inner = next(_trees(tree, "body"))
-        for attribute in _trees(inner, "attribute"):
-            name, expression = _word(attribute.children[0]), attribute.children[-1]
-            if name in body.attributes:
-                raise ConfigError([f"line {_line(attribute)}: {name} is set twice"])
+        for name, expression in _attributes(inner).items():
             body.attributes[name] = self.value(expression)
             if _kind(_unwrapped(expression)) == "object":
                 body.objects.add(name)
@@ -221,6 +209,8 @@ class _Evaluator:
         return "${" + text + "}"
 
     def _lookup(self, scope: str, name: str) -> object:
+        if scope == "local" and name in self._locals:
+            self._scopes["local"][name] = self.value(self._locals.pop(name))
         if name not in self._scopes[scope]:
             raise ConfigError([f"there is no {scope}.{name}"])
         return self._scopes[scope][name]
@@ -244,6 +234,17 @@ def _kind(node: Node) -> str:
 def _trees(node: Node, kind: str) -> Iterator[Tree[Token]]:
     children = cast("Tree[Token]", node).children
     return (cast("Tree[Token]", child) for child in children if _kind(child) == kind)
+
+
+def _attributes(body: Tree[Token]) -> dict[str, Node]:
+    """Expressions by name."""
+    found: dict[str, Node] = {}
+    for attribute in _trees(body, "attribute"):
+        name = _word(attribute.children[0])
+        if name in found:
+            raise ConfigError([f"line {_line(attribute)}: {name} is set twice"])
+        found[name] = attribute.children[-1]
+    return found
 
 
 def _values(node: Node) -> Iterator[Node]:
@@ -288,4 +289,4 @@ def _line(node: Node) -> int:
 
 
 def _refused(node: Node, what: str) -> ConfigError:
-    return ConfigError([f"line {_line(node)}: {what} cannot be evaluated without Nomad"])
+    return ConfigError([f"line {_line(node)}: {what} cannot be evaluated without Nomad; {_AS_JSON}"])

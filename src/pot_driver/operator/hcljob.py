@@ -5,15 +5,14 @@ Not here: what of it can be used (see `jobfile`), HCL's syntax (see `hcl`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pot_driver.errors import ConfigError
-from pot_driver.operator.hcl import Block, Body, parse, text_of
+from pot_driver.operator.hcl import Block, Body, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-__all__ = ["load", "text_of"]
 
 # Words whose API name is not the word in CamelCase; blocks that may be repeated are lists there.
 _NAMES = {
@@ -29,6 +28,14 @@ _REPEATED = {
     "service": "Services", "spread": "Spreads", "template": "Templates", "volume": "Volumes",
     "volume_mount": "VolumeMounts",
 }  # fmt: skip
+
+
+_WORDS = {api: word for word, api in (_NAMES | _REPEATED).items()}
+
+
+def word(api: str) -> str:
+    """HCL's word for a name of the API."""
+    return _WORDS.get(api) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", api).lower()
 
 
 def load(text: str, variables: Mapping[str, str]) -> dict[str, object]:

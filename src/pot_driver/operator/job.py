@@ -43,11 +43,10 @@ class TaskResources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task of the job. `config` is the JSON form of its `config` block."""
+    """A pot task of the job. `config` is the JSON form of its `config` block."""
 
     name: str
     config: Mapping[str, object]
-    driver: str = "pot"
     env: Mapping[str, str] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)
     templates: tuple[Template, ...] = ()

@@ -2,31 +2,30 @@
 
 What the file says is used, or named in `left_to_nomad`, or refused by name: nothing is ignored in silence.
 
-Not here: HCL's syntax and words (see `hcl`, `hcljob`).
+Not here: HCL's syntax and words (see `hcl`, `hcljob`), the types of fields (see `fields`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pot_driver.errors import ConfigError
 from pot_driver.model import Dns
 from pot_driver.operator import hcljob
+from pot_driver.operator.fields import Fields
+from pot_driver.operator.hcljob import word
 from pot_driver.operator.job import Group, Job, PortAsk, Task, TaskResources, Template
 from pot_driver.operator.template import unknown_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-Api = Mapping[str, object]
-
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_MODE = re.compile("[0-7]{1,4}")
 
 # What the agent and the servers do around a task; the task itself runs the same without.
 _NOMADS = {
@@ -51,13 +50,10 @@ _QUIET = {
     "StatusDescription", "Stop", "SubmitTime", "Type", "Version",
 }  # fmt: skip
 # What would change the task if it were left out.
-_REFUSED = {
-    "Actions": "actions", "Artifacts": "artifact", "CSIPluginConfig": "csi_plugin", "Connect": "connect",
-    "Consul": "consul", "Devices": "device", "DispatchPayload": "dispatch_payload", "Gateway": "gateway",
-    "Kind": "kind", "Lifecycle": "lifecycle", "NUMA": "numa", "ParameterizedJob": "parameterized",
-    "ScalingPolicies": "scaling", "Secrets": "secret", "Vault": "vault", "VolumeMounts": "volume_mount",
-    "Volumes": "volume",
-}  # fmt: skip
+_REFUSED = (
+    "Actions", "Artifacts", "CSIPluginConfig", "Connect", "Consul", "Devices", "DispatchPayload", "Gateway", "Kind",
+    "Lifecycle", "NUMA", "ParameterizedJob", "ScalingPolicies", "Secrets", "Vault", "VolumeMounts", "Volumes",
+)  # fmt: skip
 
 
 def read(path: Path, variables: Mapping[str, str]) -> Job:
@@ -66,36 +62,24 @@ def read(path: Path, variables: Mapping[str, str]) -> Job:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as why:
         raise ConfigError([f"cannot read the job {path}: {why}"]) from why
-    if text.lstrip().startswith("{"):
-        try:
-            api = json.loads(text, parse_float=Decimal)
-        except ValueError as why:
-            raise ConfigError([f"{path}: not JSON: {why}"]) from why
-        return from_api(api.get("Job", api))
-    return from_api(hcljob.load(text, variables))
+    if not text.lstrip().startswith("{"):
+        return from_api(hcljob.load(text, variables))
+    if variables:
+        raise ConfigError([f"{path} is JSON, which has no variables: --var is for HCL"])
+    try:
+        api = json.loads(text, parse_float=Decimal)
+    except ValueError as why:
+        raise ConfigError([f"{path}: not JSON: {why}"]) from why
+    return from_api(api.get("Job", api))
 
 
-def from_api(api: Api) -> Job:
+def from_api(api: object) -> Job:
     """Nomad's API form → Job."""
     reader = _Reader()
-    job = reader.job(api)
+    job = reader.job(Fields(api, "job", reader.problems))
     if reader.problems:
         raise ConfigError(reader.problems)
     return job
-
-
-def duration_s(value: object, default: float) -> float:
-    """Nanoseconds, or Go's duration text ("1m30s")."""
-    if value is None:
-        return default
-    if isinstance(value, str):
-        parts = _DURATION_PART.findall(value)
-        if not parts or "".join(number + unit for number, unit in parts) != value:
-            raise ConfigError([f'not a duration: "{value}" (like "30s" or "1m30s")'])
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if isinstance(value, int):
-        return value * 1e-9
-    raise ConfigError([f"not a duration: {value!r}"])
 
 
 class _Reader:
@@ -103,166 +87,150 @@ class _Reader:
         self.problems: list[str] = []
         self._left: dict[str, None] = {}  # an ordered set
 
-    def job(self, api: Api) -> Job:
+    def job(self, api: Fields) -> Job:
         used = {"ID", "Name", "Namespace", "Region", "TaskGroups", "Meta"}
-        self._sort_out("job", "job", api, used)
-        groups = tuple(self._group(group) for group in _list(api, "TaskGroups"))
-        if not groups:
-            self.problems.append("the job has no group")
-        name = str(api.get("ID") or api.get("Name") or "")
+        self._sort_out("job", api, used)
+        groups = tuple(self._group(_named("group", group)) for group in api.blocks("TaskGroups"))
+        self._once("group", [group.name for group in groups])
+        name = api.text("ID") or api.text("Name")
         if not name:
-            self.problems.append("the job has no ID")
+            api.problem("there is no ID")
+        if not groups:
+            api.problem("there is no group")
+        elif not self.problems and not any(group.tasks for group in groups):
+            api.problem('there is no task with driver = "pot"')
         return Job(
             id=name,
-            name=str(api.get("Name") or name),
-            namespace=str(api.get("Namespace") or "default"),
-            region=str(api.get("Region") or "global"),
-            datacenter=_datacenter(api.get("Datacenters")),
-            meta=_strings(api.get("Meta")),
-            groups=groups,
+            name=api.text("Name") or name,
+            namespace=api.text("Namespace") or "default",
+            region=api.text("Region") or "global",
+            datacenter=_datacenter(api.texts("Datacenters")),
+            meta=api.strings("Meta"),
+            groups=tuple(group for group in groups if group.tasks),
             left_to_nomad=tuple(self._left),
         )
 
-    def _group(self, api: Api) -> Group:
-        where = f'group "{api.get("Name")}"'
-        self._sort_out("group", where, api, {"Name", "Tasks", "Networks", "Meta"})
-        if (count := api.get("Count")) not in {None, 1}:
-            self._left[f"{where}: count = {count} (one allocation is run)"] = None
-        ports, dns = self._networks(where, _list(api, "Networks"))
+    def _group(self, api: Fields) -> Group:
+        self._sort_out("group", api, {"Name", "Tasks", "Networks", "Meta", "Count"})
+        if (count := api.integer("Count")) > 1:
+            self._left[f"{api.where}: count = {count} (one allocation is run)"] = None
+        tasks = [_named("task", task) for task in api.blocks("Tasks")]
+        if not tasks:
+            api.problem("there is no task in it")
+        self._once("task", [task.text("Name") for task in tasks])
+        ports, dns = self._networks(api)
         return Group(
-            name=str(api.get("Name") or ""),
-            tasks=tuple(self._task(task) for task in _list(api, "Tasks")),
+            name=api.text("Name"),
+            tasks=tuple(self._task(task) for task in tasks if self._is_ours(task)),
             ports=ports,
             dns=dns,
-            meta=_strings(api.get("Meta")),
+            meta=api.strings("Meta"),
         )
 
-    def _networks(self, where: str, networks: Sequence[Api]) -> tuple[tuple[PortAsk, ...], Dns | None]:
+    def _is_ours(self, task: Fields) -> bool:
+        driver = task.text("Driver")
+        if not driver:
+            task.problem("driver must be given")
+        elif driver != "pot":
+            self._left[f'{task.where}, which has driver = "{driver}"'] = None
+        return driver == "pot"
+
+    def _networks(self, api: Fields) -> tuple[tuple[PortAsk, ...], Dns | None]:
         ports: list[PortAsk] = []
         dns = None
-        for network in networks:
-            mode = network.get("Mode") or "host"
+        for network in api.blocks("Networks"):
+            mode = network.text("Mode") or "host"
             if mode not in {"host", "none"}:
-                self.problems.append(
-                    f'{where}: network mode = "{mode}": FreeBSD clients have only "host" '
+                network.problem(
+                    f'network mode = "{mode}": FreeBSD clients have only "host" '
                     "(a pot's own network is the task's network_mode)"
                 )
-            asked = [*_list(network, "ReservedPorts"), *_list(network, "DynamicPorts")]
-            ports.extend(
-                PortAsk(
-                    label=str(port.get("Label")),
-                    static=_int(port.get("Value")),
-                    to=_int(port.get("To")),
-                )
-                for port in asked
-            )
-            if isinstance(said := network.get("DNS"), Mapping):
-                dns = Dns(
-                    servers=tuple(said.get("Servers") or ()),
-                    searches=tuple(said.get("Searches") or ()),
-                    options=tuple(said.get("Options") or ()),
-                )
+            asked = [*network.blocks("ReservedPorts"), *network.blocks("DynamicPorts")]
+            ports.extend(_port(port.at(f'{api.where}: port "{port.text("Label")}"')) for port in asked)
+            if "DNS" in network:
+                said = network.block("DNS")
+                dns = Dns(servers=said.texts("Servers"), searches=said.texts("Searches"), options=said.texts("Options"))
         return tuple(ports), dns
 
-    def _task(self, api: Api) -> Task:
-        where = f'task "{api.get("Name")}"'
+    def _task(self, api: Fields) -> Task:
         used = {
             "Name", "Driver", "Config", "Env", "Meta", "Templates", "Resources", "User", "KillTimeout",
             "KillSignal", "Leader",
         }  # fmt: skip
-        self._sort_out("task", where, api, used)
-        logs = api.get("LogConfig")
+        self._sort_out("task", api, used)
         return Task(
-            name=str(api.get("Name") or ""),
-            driver=str(api.get("Driver") or ""),
-            config=_mapping(api.get("Config")),
-            env=_strings(api.get("Env")),
-            meta=_strings(api.get("Meta")),
-            templates=tuple(self._template(where, one) for one in _list(api, "Templates")),
-            resources=self._resources(where, _mapping(api.get("Resources"))),
-            user=str(api.get("User") or ""),
-            kill_timeout_s=self._duration(f"{where}: kill_timeout", api.get("KillTimeout"), 5.0),
-            kill_signal=str(api.get("KillSignal") or ""),
-            leader=bool(api.get("Leader")),
-            logs_disabled=isinstance(logs, Mapping) and bool(logs.get("Disabled")),
+            name=api.text("Name"),
+            config=api.mapping("Config"),
+            env=api.strings("Env"),
+            meta=api.strings("Meta"),
+            templates=tuple(self._template(one) for one in api.blocks("Templates")),
+            resources=self._resources(api.block("Resources")),
+            user=api.text("User"),
+            kill_timeout_s=api.seconds("KillTimeout", 5.0),
+            kill_signal=api.text("KillSignal"),
+            leader=api.flag("Leader"),
+            logs_disabled=api.block("LogConfig").flag("Disabled"),
         )
 
-    def _resources(self, where: str, api: Api) -> TaskResources:
-        self._refuse(f"{where}: resources", api)
-        legacy, _ = self._networks(where, _list(api, "Networks"))
-        cores = _int(api.get("Cores"))
+    def _resources(self, api: Fields) -> TaskResources:
+        _refuse(api)
+        legacy, _ = self._networks(api)
+        cores = api.integer("Cores")
         return TaskResources(
-            cpu_mhz=_int(api.get("CPU")) or (0 if cores else 100),
+            cpu_mhz=api.integer("CPU") or (0 if cores else 100),
             cores=cores,
-            memory_mb=_int(api.get("MemoryMB")) or 300,
-            memory_max_mb=_int(api.get("MemoryMaxMB")),
+            memory_mb=api.integer("MemoryMB") or 300,
+            memory_max_mb=api.integer("MemoryMaxMB"),
             legacy_ports=legacy,
         )
 
-    def _template(self, where: str, api: Api) -> Template:
-        data = str(api.get("EmbeddedTmpl") or "")
-        destination = str(api.get("DestPath") or "")
-        where = f'{where}: template "{destination}"'
-        if api.get("SourcePath"):
-            self.problems.append(f"{where}: source needs Nomad; only data can be used here")
-        left, right = api.get("LeftDelim") or "{{", api.get("RightDelim") or "}}"
-        if (left, right) != ("{{", "}}"):
-            self.problems.append(f"{where}: other delimiters need Nomad")
-        self.problems.extend(
-            f'{where}: {action} needs Nomad (known here: {{{{ env "NAME" }}}})' for action in unknown_actions(data)
-        )
-        return Template(
-            data=data,
-            destination=destination,
-            env=bool(api.get("Envvars")),
-            perms=int(str(api.get("Perms") or "0644"), 8),
-        )
+    def _template(self, api: Fields) -> Template:
+        destination = api.text("DestPath")
+        api = api.at(f'{api.where}: template "{destination}"')
+        data = api.text("EmbeddedTmpl")
+        if "SourcePath" in api:
+            api.problem("source needs Nomad; only data can be used here")
+        if (api.text("LeftDelim") or "{{", api.text("RightDelim") or "}}") != ("{{", "}}"):
+            api.problem("other delimiters need Nomad")
+        for action in unknown_actions(data):
+            api.problem(f'{action} needs Nomad (known here: {{{{ env "NAME" }}}})')
+        perms = api.text("Perms") or "0644"
+        if not _MODE.fullmatch(perms):
+            api.problem(f'perms: "{perms}" is not a mode such as "0644"')
+            perms = "0"
+        return Template(data=data, destination=destination, env=api.flag("Envvars"), perms=int(perms, 8))
 
-    def _duration(self, where: str, value: object, default: float) -> float:
-        try:
-            return duration_s(value, default)
-        except ConfigError as error:
-            self.problems.extend(f"{where}: {problem}" for problem in error.problems)
-            return default
-
-    def _sort_out(self, level: str, where: str, api: Api, used: set[str]) -> None:
-        self._refuse(where, api)
-        prefix = "" if level == "job" else f"{where}: "
-        for key, value in api.items():
-            if not value or key in used or key in _REFUSED or key in _QUIET or key == "Count":
+    def _sort_out(self, level: str, api: Fields, used: set[str]) -> None:
+        _refuse(api)
+        prefix = "" if level == "job" else f"{api.where}: "
+        for key in api:
+            if key in used or key in _REFUSED or key in _QUIET:
                 continue
             if key in _NOMADS[level]:
-                self._left[prefix + _snake(key)] = None
+                self._left[prefix + word(key)] = None
             else:
-                self.problems.append(f"{where}: {_snake(key)} is not known here")
+                api.problem(f"{word(key)} is not known here")
 
-    def _refuse(self, where: str, api: Api) -> None:
+    def _once(self, kind: str, names: Sequence[str]) -> None:
         self.problems.extend(
-            f"{where}: {word} needs Nomad: it cannot be run without" for key, word in _REFUSED.items() if api.get(key)
+            f'{kind} "{name}" is there {times} times' for name, times in Counter(names).items() if times > 1
         )
 
 
-def _snake(key: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
+def _named(kind: str, api: Fields) -> Fields:
+    return api.at(f'{kind} "{api.text("Name")}"')
 
 
-def _list(api: Api, key: str) -> Sequence[Api]:
-    value = api.get(key)
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+def _port(api: Fields) -> PortAsk:
+    return PortAsk(label=api.text("Label"), static=api.integer("Value"), to=api.integer("To"))
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
+def _refuse(api: Fields) -> None:
+    for key in _REFUSED:
+        if key in api:
+            api.problem(f"{word(key)} needs Nomad: it cannot be run without")
 
 
-def _strings(value: object) -> Mapping[str, str]:
-    return {str(k): hcljob.text_of(v) for k, v in _mapping(value).items() if v is not None}
-
-
-def _int(value: object) -> int:
-    return int(value) if isinstance(value, int | str | Decimal) and value != "" else 0
-
-
-def _datacenter(value: object) -> str:
-    first = str(value[0]) if isinstance(value, list) and value else "dc1"
+def _datacenter(names: Sequence[str]) -> str:
+    first = names[0] if names else "dc1"
     return "dc1" if "*" in first else first

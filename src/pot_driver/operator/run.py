@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pot_driver.operator.console import Console
-    from pot_driver.operator.job import Job
 
 
 async def run(path: Path, variables: Mapping[str, str], console: Console) -> int:
@@ -33,7 +32,7 @@ async def run(path: Path, variables: Mapping[str, str], console: Console) -> int
     for left in job.left_to_nomad:
         console.note(f"left to Nomad: {left}")
     with _scratch() as root:
-        allocations = _placed(job, root, console)
+        allocations = [Allocation.place(job, group, root) for group in job.groups]
         async with Session.open(pot, console) as session:
             runs = _runs(session, allocations)
             for allocation in allocations:
@@ -136,29 +135,15 @@ class _Supervisor:
                 await run.clean_up()
 
 
-def _placed(job: Job, root: Path, console: Console) -> list[Allocation]:
-    allocations = []
-    for group in job.groups:
-        for task in group.tasks:
-            if task.driver != "pot":
-                console.note(f'left out: task "{task.name}" has driver "{task.driver}"')
-        if any(task.driver == "pot" for task in group.tasks):
-            allocations.append(Allocation.place(job, group, root))
-    if not allocations:
-        raise ConfigError([f'{job.id} has no task with driver = "pot"'])
-    return allocations
-
-
 def _runs(session: Session, allocations: Iterable[Allocation]) -> list[TaskRun]:
     """All tasks, configured: every problem in any of them before anything is started."""
     runs, problems = [], []
     for allocation in allocations:
         for task in allocation.group.tasks:
-            if task.driver == "pot":
-                try:
-                    runs.append(TaskRun(session, allocation, task))
-                except ConfigError as error:
-                    problems += [f'task "{task.name}": {problem}' for problem in error.problems]
+            try:
+                runs.append(TaskRun(session, allocation, task))
+            except ConfigError as error:
+                problems += [f'task "{task.name}": {problem}' for problem in error.problems]
     if problems:
         raise ConfigError(problems)
     return runs
