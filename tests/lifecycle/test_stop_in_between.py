@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,3 +61,17 @@ async def test_signals_are_taken_by_any_of_their_names(stage: Stage, signal: str
         await scene.stop(run, 20, signal)
         assert (await scene.wait(run)).result.exit_code == 4
         await scene.destroy(run)
+
+
+async def test_a_command_that_could_be_cut_in_the_middle_ends_by_itself(stage: Stage) -> None:
+    async with stage() as scene:
+        run = scene.place(QUIET)
+        scene.wire.set("pot mount-in", "after")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_refused(scene, run))
+            command = await scene.wire.held()
+            stopping = group.create_task(scene.stop(run, 5))
+            await asyncio.wait([stopping], timeout=1)
+            os.kill(command, 0)
+            scene.wire.go()
+        assert scene.left() == []

@@ -15,10 +15,11 @@ Not here: what is wrong with a job (see `spec`), the order of pot's commands (se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -46,6 +47,7 @@ Tell = Callable[[str], None]  # a task event
 WANTED_POLL_S = 1.0
 BEGAN_POLL_S = 0.05
 SLOW_S = 5.0  # after which a step that waits for pot's lock is told
+LAST_MOMENT_S = 5.0
 SET_HOSTS_TRIES = 5
 SET_HOSTS_PAUSE_S = 0.5
 
@@ -101,7 +103,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         await _prepare(host, paths, record, plan, tell)
         _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
         for step in plan.steps:
-            await _run(host, step, tell)
+            await _not_cut(_run(host, step, tell))
         conf = _verified(paths, plan)
         # What was copied and what start mounts is what was checked.
         _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
@@ -199,6 +201,22 @@ async def _run(host: Host, step: PotStep, tell: Tell) -> Completed:
         return await host.pot.run(step)
     finally:
         slow.cancel()
+
+
+async def _not_cut(work: Coroutine[Any, Any, Completed]) -> Completed:
+    """When the start is given up, a command has a moment to end by itself.
+
+    Cut in the middle, mount-in and copy-in leave mounts that no other command of pot undoes, and set-hosts a file that
+    is in everybody's way.
+    """
+    running = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        with suppress(TimeoutError, DriverError):
+            async with asyncio.timeout(LAST_MOMENT_S):
+                await running
+        raise
 
 
 async def _set_hosts(host: Host, step: PotStep) -> Completed:
