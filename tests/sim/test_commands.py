@@ -257,6 +257,9 @@ def test_pot_sim_makes_a_root_and_an_image(pot_sim: Callable[..., Ended], tmp_pa
     assert {path.name for path in (root / "bin").iterdir()} >= {"pot", "jls", "ps", "sysctl", "rctl", "sh"}
     assert pot_sim("doctor", POT_SIM_ROOT=str(root)).status == 0
     assert pot_sim("init").status == 2
+    for wrong in ("--network=bridge", "--depends=base", "--from=/nosuch", "--sign=/nosuch.sec"):
+        assert pot_sim("--root", str(root), "image", "create", "y", "1", wrong).status != 0
+    assert not list((root / "images").glob("y_*"))
 
 
 def test_faults_are_switched_by_command_and_by_variable(sim: Simulator, pot_sim: Callable[..., Ended]) -> None:
@@ -268,6 +271,9 @@ def test_faults_are_switched_by_command_and_by_variable(sim: Simulator, pot_sim:
     assert sim.pot("start", name, POT_SIM_FAULTS="mount pot=p*").status == 1
     assert pot_sim("fault", "--clear", **environment).out == ""
     assert pot_sim("fault", "nosuch", **environment).status == 2
+    for incomplete in (["slow"], ["slow", "start"], ["slow", "start", "soon"], ["hang"], ["clone-slow", "x"]):
+        refused = pot_sim("fault", *incomplete, **environment)
+        assert (refused.status, refused.out) == (1, ""), incomplete
 
 
 def test_a_reboot_ends_everything_and_keeps_the_files(sim: Simulator, pot_sim: Callable[..., Ended]) -> None:

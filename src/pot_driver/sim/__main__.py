@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from pot_driver.sim import doctor, faults, images, install, signify
+from pot_driver.sim import addresses, doctor, faults, images, install, signify
 from pot_driver.sim import root as roots
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Callable[[roots.Root, argparse.Namespace], int] = asked.command
     try:
         return command(root, asked)
-    except (images.ImageError, signify.NotVerified, OSError) as error:
+    except (images.ImageError, signify.NotVerified, ValueError, OSError) as error:
         print(f"pot-sim: {error}", file=sys.stderr)
         return 1
 
@@ -69,7 +69,9 @@ def _add_image(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     create.add_argument("tag")
     create.add_argument("--from", dest="from_dir", metavar="DIR", help="its files")
     create.add_argument("--cmd", help="the command of pots that are given none")
-    create.add_argument("--network", default="inherit", help="its network type (default: inherit)")
+    create.add_argument(
+        "--network", default="inherit", choices=addresses.TYPES, help="its network type (default: inherit)"
+    )
     create.add_argument("--depends", default=images.NO_DEPENDENCY, metavar="POT:TAG@SNAPSHOT", help="layered on this")
     create.add_argument("--sign", metavar="KEY.sec", help="sign it with this key")
     create.set_defaults(command=_create_image)
@@ -111,6 +113,8 @@ def _doctor(root: roots.Root, _: argparse.Namespace) -> int:
 
 
 def _create_image(root: roots.Root, asked: argparse.Namespace) -> int:
+    if asked.sign:
+        signify.read_secret(asked.sign)  # before the work
     archive = images.create(
         root,
         asked.name,

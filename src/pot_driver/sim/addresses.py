@@ -70,7 +70,7 @@ def _alias(pot: Pot, wanted: str, stack: str) -> str:
 
 
 def _alias_problem(pot: Pot, words: list[str], stack: str) -> str:
-    interfaces = {name for _, name in socket.if_nameindex()} | {pot.config["POT_EXTIF"]}
+    interfaces = {name for _, name in socket.if_nameindex()} | {pot.config["POT_EXTIF"], "lo0"}
     families = set()
     for word in words:
         nic, bar, address = word.partition("|")

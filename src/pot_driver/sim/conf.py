@@ -41,13 +41,14 @@ def get(root: Root, name: str, key: str) -> str:
         for line in lines(path(root, name))
         if line.startswith(wanted)
     )
-    return "\n".join(values)
+    return "\n".join(values).rstrip("\n")
 
 
 def get_string(root: Root, name: str, key: str) -> str:
     """The value with its blanks and quotes, still only up to a second `=` (exec_stop)."""
     wanted = key + "="
-    return "\n".join(line.split("=")[1] for line in lines(path(root, name)) if line.startswith(wanted))
+    found = (line.split("=")[1] for line in lines(path(root, name)) if line.startswith(wanted))
+    return "\n".join(found).rstrip("\n")
 
 
 def get_lines(root: Root, name: str, key: str) -> list[str]:
@@ -74,12 +75,11 @@ def network_type(root: Root, name: str) -> str:
 
 
 def fscomp(root: Root, name: str) -> list[tuple[str, str, str]]:
-    """(source, mount point, option) of each line that is not empty."""
+    """(source, mount point, option) of each line, all empty for an empty one."""
     found = []
     for line in lines(fscomp_path(root, name)):
-        if line:
-            source, target, option, *_ = *line.split(), "", "", ""
-            found.append((source, target, option))
+        source, target, option, *_ = *line.split(), "", "", ""
+        found.append((source, target, option))
     return found
 
 

@@ -104,8 +104,8 @@ def may_touch_running(pot: Pot, preposition: str, *, force: bool) -> bool:
 def run(pot: Pot, name: str, job: Job) -> int:
     if pots.is_running(pot.root, name):
         return _in_running(pot, name, job)
-    status = mounts.around(pot, name, lambda: _in_stopped(pot, name, job))
-    mounts.unmounted(pot, name, dev_mounted=False)
+    status = mounts.around(pot, name, lambda: _in_stopped(pot, name, job), at_any_rate=True)
+    mounts.unmounted(pot, name)
     return 1 if status is None else status
 
 

@@ -72,16 +72,34 @@ def anchors(root: Root) -> list[str]:
     return _entries(root.run + "/pf")
 
 
-def bridge_up(root: Root, bridge: str = "") -> bool:
-    """Whether the internal network is there: the public bridge, or the private one of this name."""
-    return os.path.exists(f"{root.run}/vnet/{bridge or 'public'}")
+PUBLIC, IPV6 = "public", "ipv6"
 
 
-def start_bridge(root: Root, bridge: str = "") -> bool:
-    """True if this is the first of all, and pf is enabled with it."""
-    first = not _entries(root.run + "/vnet")
-    _write(f"{root.run}/vnet/{bridge or 'public'}", [])
-    return first
+def private(bridge: str) -> str:
+    """What a private bridge is called here; the others are PUBLIC and IPV6."""
+    return "private-" + bridge
+
+
+def bridge_interface(root: Root, which: str) -> str:
+    """The bridge's interface; empty if it is not there."""
+    try:
+        with open(f"{root.run}/vnet/{which}", encoding="utf-8") as file:
+            return file.read().rstrip("\n")
+    except FileNotFoundError:
+        return ""
+
+
+def start_bridge(root: Root, which: str) -> str:
+    name = f"bridge{len(_entries(root.run + '/vnet'))}"
+    _write(f"{root.run}/vnet/{which}", [name])
+    return name
+
+
+def enable_pf(root: Root) -> bool:
+    """Whether it was not yet enabled."""
+    is_new = not os.path.exists(root.run + "/pf-enabled")
+    _write(root.run + "/pf-enabled", [])
+    return is_new
 
 
 def _claim(root: Root, interface: str, text: str) -> bool:

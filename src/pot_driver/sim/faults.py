@@ -80,8 +80,25 @@ def delay(root: Root, verb: str) -> None:
 
 
 def add(root: Root, line: str) -> None:
+    problem = _problem(line.split())
+    if problem:
+        raise ValueError(f"{line}: {problem}")
     with open(root.faults, "a", encoding="utf-8") as file:
         file.write(line + "\n")
+
+
+def _problem(words: list[str]) -> str:
+    name, *values = (word for word in words if not word.startswith("pot="))
+    if name in ("slow", "hang") and not values:
+        return "of which command? `*` is each"
+    seconds = {"slow": values[1:2], "fetch-slow": values[:1], "clone-slow": values[:1]}.get(name)
+    if seconds is not None and not (seconds and _is_number(seconds[0])):
+        return "how many seconds?"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdecimal()
 
 
 def clear(root: Root) -> None:

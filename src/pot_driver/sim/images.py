@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import tarfile
 import tempfile
 from typing import TYPE_CHECKING
@@ -62,6 +63,7 @@ def create(
 
     Without `from_dir` it shows the host's own /usr. A directory without a shell of its own is laid over that.
     """
+    _check(name, tag, from_dir, depends)
     os.makedirs(root.images, exist_ok=True)
     archive = f"{root.images}/{name}_{tag}.xz"
     with tempfile.TemporaryDirectory(dir=root.images, prefix=".making-") as work:
@@ -76,6 +78,15 @@ def create(
             _make_skeleton(work)
         _publish(archive, depends, lambda tar: _fill(tar, work, from_dir))
     return archive
+
+
+def _check(name: str, tag: str, from_dir: str | None, depends: str) -> None:
+    if not name or not tag or "/" in name + tag:
+        raise ImageError(f"{name}_{tag}: an image has a name and a tag, without slashes")
+    if from_dir is not None and not os.path.isdir(from_dir):
+        raise ImageError(f"{from_dir} is not a directory")
+    if depends != NO_DEPENDENCY and not re.fullmatch(r"[^:@]+:[^:@]+@[^:@]+", depends):
+        raise ImageError(f"{depends} is not a dependency: POT:TAG@SNAPSHOT names the image and its snapshot")
 
 
 def _conf(pot: str, *, cmd: str | None, network: str, stack: str) -> str:

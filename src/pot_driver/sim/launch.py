@@ -12,7 +12,21 @@ import subprocess
 import sys
 import time
 
-from pot_driver.sim import attributes, conf, epair, facts, faults, hooks, jail, mounts, pots, status, tinirc, uplink
+from pot_driver.sim import (
+    attributes,
+    conf,
+    epair,
+    facts,
+    faults,
+    hooks,
+    jail,
+    mounted,
+    mounts,
+    pots,
+    status,
+    tinirc,
+    uplink,
+)
 from pot_driver.sim.commands.stop import main_pid_file
 from pot_driver.sim.shell import complain, unquoted
 
@@ -122,6 +136,10 @@ def _create_jail(pot: Pot, name: str, params: list[str], uplinks: uplink.Uplinks
         jail.create(pot.root, spec)
     except jail.JailError as error:
         complain(str(error))
+        return
+    for parameter, inside in (("mount.devfs", "/dev"), ("mount.procfs", "/proc")):
+        if parameter in params:
+            mounted.note(pot.root, name, pot.root.m(name) + inside)
 
 
 def _mark_prunable(pot: Pot, name: str) -> None:

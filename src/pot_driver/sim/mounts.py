@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from pot_driver.sim import conf, faults, linux, pots, registry, rootfs, zfs
+from pot_driver.sim import conf, faults, linux, mounted, pots, registry, rootfs, zfs
 from pot_driver.sim.shell import complain, end
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pot_driver.sim.session import Pot
 
 TMPFS = rootfs.TMPFS
+REMOUNT = "zfs-remount"
 _NOT_MOUNTED = 254
 
 
@@ -31,18 +32,33 @@ class Entry(NamedTuple):
 
     source: str  # a directory of the host, or TMPFS
     target: str  # on the host, below the pot's m
-    option: str  # "", "ro", "rw"; anything else is mount_nullfs' error
+    option: str  # "", "ro", "rw", REMOUNT; anything else is mount_nullfs' error
+    dataset: str = ""  # the line names this, and not its directory
 
 
 def entries(pot: Pot, name: str) -> list[Entry]:
+    """What pot mounts, in its order."""
+    return [entry for entry in _lines(pot, name) if not _is_empty(entry)] + _tmpfs(pot, name)
+
+
+def _tmpfs(pot: Pot, name: str) -> list[Entry]:
+    return [Entry(TMPFS, pot.root.m(name) + "/tmp", "")] if has_tmpfs(pot.root, name) else []
+
+
+def _is_empty(entry: Entry) -> bool:
+    return not entry.source and not entry.dataset
+
+
+def _lines(pot: Pot, name: str) -> list[Entry]:
+    """One for each line of fscomp.conf; for an empty one nothing, on the pot's root."""
     conf.update_fscomp(pot.root, name)
     found = []
     for source, mountpoint, option in conf.fscomp(pot.root, name):
-        place = source if source.startswith("/") else _dataset_place(pot, source)
         target = (pot.root.m(name) + mountpoint).removesuffix("/")
-        found.append(Entry(place, target, "" if option == "zfs-remount" else option))
-    if has_tmpfs(pot.root, name):
-        found.append(Entry(TMPFS, pot.root.m(name) + "/tmp", ""))
+        if not source or source.startswith("/"):
+            found.append(Entry(source, target, option))
+        else:
+            found.append(Entry(_dataset_place(pot, source), target, option, source))
     return found
 
 
@@ -68,9 +84,9 @@ def check(pot: Pot, name: str) -> bool:
     return _around(pot, name, lambda: 0) == 0
 
 
-def around(pot: Pot, name: str, action: Callable[[], int]) -> int | None:
-    """Do `action`, in a child, with everything mounted; its status, None if something did not mount."""
-    status = _around(pot, name, action)
+def around(pot: Pot, name: str, action: Callable[[], int], *, at_any_rate: bool = False) -> int | None:
+    """Do `action`, in a child, with everything mounted, or what could be; its status, None if it was not done."""
+    status = _around(pot, name, action, at_any_rate=at_any_rate)
     return None if status == _NOT_MOUNTED else status
 
 
@@ -90,17 +106,28 @@ def bind(source: str, target: str, *, readonly: bool = False) -> None:
     os.close(tree)
 
 
-def unmounted(pot: Pot, name: str, *, dev_mounted: bool) -> None:
+def unmounted(pot: Pot, name: str) -> None:
     """What pot says with -v while it unmounts; the kernel has done it already."""
+    there = mounted.take(pot.root, name)
+
+    def say(target: str) -> None:
+        pot.debug(f"unmount {target}" if target in there else f"{target} is already unmounted")
+
+    place = pot.root.m(name)
     if has_tmpfs(pot.root, name):
-        pot.debug(f"unmount {pot.root.m(name)}/tmp")
+        say(place + "/tmp")
     else:
         pot.debug("Not umounting tmpfs because of no-tmppfs attribure")
     zfs.remove(f"{pot.root.run}/tmpfs/{name}")
-    pot.debug(f"unmount {pot.root.m(name)}/dev" if dev_mounted else f"{pot.root.m(name)}/dev is already unmounted")
-    for entry in reversed(entries(pot, name)):
-        if entry.source != TMPFS:
-            pot.debug(f"unmount {entry.target}")
+    for attribute, inside in (("fdescfs", "/dev/fs"), ("", "/dev"), ("procfs", "/proc")):
+        if not attribute or conf.get(pot.root, name, f"pot.attr.{attribute}") == "YES":
+            say(place + inside)
+    for entry in reversed(_lines(pot, name)):
+        if entry.option == REMOUNT:
+            home = f"{pot.root.jail(name)}/{os.path.basename(entry.dataset)}"
+            pot.debug(f"stop: the dataset {entry.dataset} is mounted at {home}")
+        else:
+            say(entry.target)
 
 
 def attach(root: Root, name: str, source: str, inside: str, *, readonly: bool) -> None:
@@ -136,7 +163,7 @@ def _in_jail(root: Root, name: str, act: Callable[[], None]) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _around(pot: Pot, name: str, action: Callable[[], int]) -> int:
+def _around(pot: Pot, name: str, action: Callable[[], int], *, at_any_rate: bool = False) -> int:
     if not pots.check(pot, name):
         return _NOT_MOUNTED
     child = os.fork()
@@ -144,7 +171,7 @@ def _around(pot: Pot, name: str, action: Callable[[], int]) -> int:
         try:
             linux.unshare(linux.NEWNS)
             linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
-            end(action() if _mount_all(pot, name) else _NOT_MOUNTED)
+            end(action() if _mount_all(pot, name) or at_any_rate else _NOT_MOUNTED)
         except OSError as error:
             complain(f"{error.filename or 'pot'}: {error.strerror}")
         end(127)
@@ -154,19 +181,32 @@ def _around(pot: Pot, name: str, action: Callable[[], int]) -> int:
 def _mount_all(pot: Pot, name: str) -> bool:
     for directory in rootfs.shown(pot.root.m(name)):
         bind(directory, pot.root.m(name) + directory, readonly=True)
-    for entry in entries(pot, name):
-        try:
-            _mount(pot, name, entry)
-        except OSError as error:
-            if entry.source == TMPFS:
-                pot.error("Error mounting tmpfs")
-            else:
-                complain(f"mount_nullfs: {error.filename or entry.source}: {error.strerror}")
-                pot.error(f"Error mounting {entry.source} on {entry.target}")
+    for entry in [*_lines(pot, name), *_tmpfs(pot, name)]:
+        if _is_empty(entry):
+            pot.debug("Empty line found. Skipping.")
+        elif not _mounted(pot, name, entry):
             return False
-        pot.debug(f"mount {entry.target}")
     if not has_tmpfs(pot.root, name):
         pot.debug("Not mounting tmpfs because of no-tmppfs attribure")
+    return True
+
+
+def _mounted(pot: Pot, name: str, entry: Entry) -> bool:
+    """One of them, with pot's words for how that went."""
+    try:
+        _mount(pot, name, entry)
+    except OSError as error:
+        if entry.source == TMPFS:
+            pot.error("Error mounting tmpfs")
+        else:
+            complain(f"mount_nullfs: {error.filename or entry.source}: {error.strerror}")
+            pot.error(f"Error mounting {entry.source}" + ("" if entry.dataset else f" on {entry.target}"))
+        return False
+    mounted.note(pot.root, name, entry.target)
+    if entry.option == REMOUNT:
+        pot.debug(f"_pot_mount: the dataset {entry.dataset} is mounted at {entry.target}")
+    else:
+        pot.debug(f"mount {entry.target}")
     return True
 
 
@@ -176,7 +216,7 @@ def _mount(pot: Pot, name: str, entry: Entry) -> None:
         return
     if faults.on(pot.root, "mount", name):
         raise OSError(5, "Input/output error", entry.source)
-    if entry.option not in ("", "ro", "rw"):
+    if entry.option not in ("", "ro", "rw", REMOUNT):
         raise OSError(22, os.strerror(22), entry.option)
     if not os.path.isdir(entry.source):
         number = 20 if os.path.exists(entry.source) else 2
@@ -185,4 +225,8 @@ def _mount(pot: Pot, name: str, entry: Entry) -> None:
 
 
 def _dataset_place(pot: Pot, dataset: str) -> str:
-    return dataset.replace(pot.config["POT_ZFS_ROOT"], pot.root.fs, 1)
+    """Empty if there is no such dataset."""
+    names = pot.config["POT_ZFS_ROOT"]
+    if not zfs.exists(pot.root, dataset.removeprefix(names + "/")):
+        return ""
+    return dataset.replace(names, pot.root.fs, 1)

@@ -50,7 +50,7 @@ def is_running(root: Root, name: str) -> bool:
 def names(root: Root) -> list[str]:
     """Every directory in `jails`, images and half-made pots included; a name with a blank becomes two."""
     try:
-        entries = sorted(os.listdir(root.jails), key=os.fsencode)
+        entries = sorted(os.listdir(root.jails), key=lambda entry: os.fsencode(entry + "/"))  # as `ls -d jails/*/`
     except FileNotFoundError:
         return []
     found = (entry for entry in entries if entry[0] != "." and os.path.isdir(root.jail(entry)))

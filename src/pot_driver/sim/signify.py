@@ -31,14 +31,19 @@ def verify(key: str, signature: str, message: str) -> None:
 
 
 def sign(key: str, message: str, signature: str) -> None:
-    secret = _read(key, _SECRET_BYTES)
-    if secret[4:8] != bytes(4):
-        raise NotVerified(f"{key} has a passphrase, which the simulator cannot ask for")
-    number, seed = secret[32:40], secret[40:72]
+    number, seed = read_secret(key)
     with open(message, "rb") as file:
         signed = ed25519.sign(seed, file.read())
     public_name = os.path.basename(key).removesuffix(".sec") + ".pub"
     _write(signature, f"verify with {public_name}", _ALGORITHM + number + signed)
+
+
+def read_secret(key: str) -> tuple[bytes, bytes]:
+    """The key's number and its seed."""
+    secret = _read(key, _SECRET_BYTES)
+    if secret[4:8] != bytes(4):
+        raise NotVerified(f"{key} has a passphrase, which the simulator cannot ask for")
+    return secret[32:40], secret[40:72]
 
 
 def make_keys(base: str) -> None:

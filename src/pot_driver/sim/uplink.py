@@ -61,7 +61,7 @@ def _public(pot: Pot, name: str, stack: str, params: list[str]) -> Uplinks | Non
         if pair is None:
             return None
         ours[family], theirs[family] = pair
-        if not epair.bridge_up(pot.root):
+        if not epair.bridge_interface(pot.root, epair.PUBLIC if family == "4" else epair.IPV6):
             pot.info("Internal network not found! Calling vnet-start to fix the issue")
             pot.command("vnet-start")
         if family == "4":
@@ -82,7 +82,7 @@ def _private(pot: Pot, name: str, params: list[str]) -> Uplinks | None:
     if pair is None:
         return None
     bridge = conf.get(pot.root, name, "bridge")
-    if not epair.bridge_up(pot.root, bridge):
+    if not epair.bridge_interface(pot.root, epair.private(bridge)):
         pot.debug("No pot bridge found! Calling vnet-start to fix the issue")
         pot.command("vnet-start", "-B", bridge)
     from pot_driver.sim import network  # noqa: PLC0415

@@ -142,6 +142,8 @@ def _make_datasets(pot: Pot, asked: _Asked) -> None:
         pot.info(f"{names}/{dataset} exists already")
     elif faults.on(pot.root, "create", asked.name):
         complain(f"cannot create '{names}/{dataset}': out of space")  # pot does not notice
+    elif not zfs.exists(pot.root, os.path.dirname(dataset)):  # a name with a slash
+        complain(f"cannot create '{names}/{dataset}': parent does not exist")
     else:
         zfs.create(pot.root, dataset)
     if not os.path.isdir(pot.root.conf(asked.name)):
@@ -205,7 +207,10 @@ def network_lines(kind: str, stack_name: str, address: str, bridge: str) -> list
 
 
 def copy_file(source: str, target: str) -> None:
-    if os.path.exists(source):
+    """`cp`, where nobody looks at how it ended."""
+    if os.path.isdir(source):
+        complain(f"cp: {source} is a directory (not copied).")
+    elif os.path.exists(source):
         with open(source, "rb") as file, open(target, "wb") as copy:
             copy.write(file.read())
         os.chmod(target, os.stat(source).st_mode & 0o777)

@@ -95,7 +95,7 @@ def _parse(pot: Pot, args: list[str]) -> _Asked:
 
 def _settle(pot: Pot, asked: _Asked) -> None:
     """Type, level, base and model agree."""
-    problem = _problem_of_single(pot, asked) if asked.type == "single" else _problem_of_multi(asked)
+    problem = _problem_of_single(pot, asked) if asked.type == "single" else _problem_of_multi(pot, asked)
     if problem:
         raise Exit(pot.usage_error("create", problem))
 
@@ -119,18 +119,34 @@ def _problem_of_single(pot: Pot, asked: _Asked) -> str:
     return ""
 
 
-def _problem_of_multi(asked: _Asked) -> str:
-    if asked.level == "0" and not asked.base:
-        return f"level {asked.level} needs option -b"
-    if asked.level == "0" and asked.model:
-        return f"-P option is not allowed with level {asked.level}"
-    if asked.level == "1" and not asked.base and not asked.model:
-        return "at least one of -b and -P has to be used"
-    if asked.level == "2" and not asked.model:
-        return f"level {asked.level} pots need another pot as reference"
+def _problem_of_multi(pot: Pot, asked: _Asked) -> str:
+    """There is one in any case, since there are no bases."""
     if asked.level not in ("0", "1", "2"):
-        return f"level {asked.level} is not supported"
+        pot.error(f"level {asked.level} is not supported")
+        raise Exit(1)
+    if asked.level == "0":
+        if not asked.base:
+            return "level 0 needs option -b"
+        if asked.model:
+            return "-P option is not allowed with level 0"
+    elif asked.model:
+        return _problem_of_model(pot, asked)
+    elif asked.level == "2":
+        return "level 2 pots need another pot as reference"
+    elif not asked.base:
+        return "at least one of -b and -P has to be used"
     return f"{asked.base} is not a valid base"
+
+
+def _problem_of_model(pot: Pot, asked: _Asked) -> str:
+    """Of -P: only single pots are here, whose level is 0."""
+    if asked.level == "2" and conf.get(pot.root, asked.model, "pot.level") == "0":
+        return f"-P {asked.model} : it has to be at least of level 1"
+    if asked.level == "1" and asked.base and asked.base != conf.get(pot.root, asked.model, "pot.base"):
+        return f"-b {asked.base} and -P {asked.model} are not compatible"
+    if not pots.check(pot, asked.model):
+        return f"-P {asked.model} : is not a pot"
+    return f"-P {asked.model} : it has to be of level 1"
 
 
 def _address(pot: Pot, asked: _Asked) -> str:

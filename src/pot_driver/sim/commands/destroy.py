@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import conf, pots, status, zfs
+from pot_driver.sim import conf, mounted, pots, status, zfs
 from pot_driver.sim.session import Pot
 from pot_driver.sim.shell import Exit, complain
 
@@ -89,7 +89,7 @@ def _pot(pot: Pot, asked: _Asked) -> None:
     if conf.get(pot.root, name, "pot.level") == "0":
         _dependents(pot, name, asked)
     for other in pots.names(pot.root):
-        if name in conf.get(pot.root, other, "pot.depend").split():
+        for _ in range(conf.get(pot.root, other, "pot.depend").split().count(name)):
             pot.info(f"pot {other} is losing his dependency {name}")
     pot.info(f"Destroying pot {name}")
     if not _destroy(pot, name, force=asked.force):
@@ -127,6 +127,7 @@ def _destroy(pot: Pot, name: str, *, force: bool) -> bool:
         pot.command("stop", name)
     if not _destroy_dataset(pot, dataset):
         return False
+    mounted.take(pot.root, name)
     from pot_driver.sim import jail  # noqa: PLC0415 (long to import)
 
     jail.remove(pot.root, name, stop_timeout=0)  # one that came up meanwhile has lost its root

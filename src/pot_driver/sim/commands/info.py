@@ -52,7 +52,7 @@ def _of_pot(pot: Pot, asked: _Asked) -> int:
         return 0 if pots.is_running(pot.root, asked.pot) else 1
     if asked.quiet:
         return 0
-    if asked.environment:
+    if asked.environment and not asked.snapshots:
         from pot_driver.sim import facts  # noqa: PLC0415
 
         for line in facts.exports(pot, asked.pot):

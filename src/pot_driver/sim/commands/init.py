@@ -1,4 +1,4 @@
-"""`pot init`: nothing is left to do, since `pot-sim init` has made the root.
+"""`pot init`: makes the place for pots again, where `pot de-init` has removed it.
 
 Not here: making a root (`install`).
 """
@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import os
 
+from pot_driver.sim import zfs
 from pot_driver.sim.session import Pot
 
 
 def run(pot: Pot, args: list[str]) -> int:
     dict(pot.options("init", args, "hmsvf:p:"))
     pot.must_be_root()
-    if os.path.isdir(pot.root.fs):
-        pot.info(f"{pot.config['POT_ZFS_ROOT']} already present")
-    for kind in ("jails", "bases", "fscomp", "bridges"):
-        os.makedirs(f"{pot.root.fs}/{kind}", exist_ok=True)
+    dataset = pot.config["POT_ZFS_ROOT"]
+    if zfs.exists(pot.root, "jails"):
+        pot.info(f"{dataset} already present")
+    for kind in ("bases", "jails", "fscomp"):
+        if not zfs.exists(pot.root, kind):
+            pot.debug(f"creating {dataset}/{kind}")
+            zfs.create(pot.root, kind)
+    os.chmod(pot.root.fs, 0o750)
+    for place in (pot.root.fs + "/bridges", pot.root.cache, pot.root.tmp):
+        os.makedirs(place, exist_ok=True)
+    pot.debug("pf configuration skipped")
     return 0

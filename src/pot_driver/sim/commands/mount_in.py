@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import conf, mounts, pots, syslog, zfs
+from pot_driver.sim import conf, mounted, mounts, pots, syslog, zfs
 from pot_driver.sim.session import Pot
 from pot_driver.sim.shell import complain
 
@@ -129,6 +129,7 @@ def _resolve(pot: Pot, asked: _Asked) -> tuple[str | None, str]:
     else:
         pot.mute(on=True)
         status = mounts.around(pot, asked.pot, lambda: _make_and_resolve(pot, asked, writing))
+        mounts.unmounted(pot, asked.pot)
         pot.mute(on=False)
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8", errors="surrogateescape") as answer:
@@ -174,7 +175,7 @@ def _in_running(pot: Pot, asked: _Asked, answer: int) -> int:
 
 
 def _add(pot: Pot, asked: _Asked, inside: str) -> None:
-    option = "ro" if asked.readonly else "zfs-remount" if asked.remount else ""
+    option = "ro" if asked.readonly else mounts.REMOUNT if asked.remount else ""
     root, name = pot.root, asked.pot
     if asked.directory:
         source, place, target = asked.directory, asked.directory, inside
@@ -193,4 +194,6 @@ def _add(pot: Pot, asked: _Asked, inside: str) -> None:
         complain(f"mount_nullfs: {place}: {error.strerror}")
         pot.error(f"Error mounting {place} on {name}")
     else:
-        pot.debug(f"Mounted {place} on {name}")
+        mounted.note(root, name, root.m(name) + inside)
+        if option != mounts.REMOUNT:
+            pot.debug(f"Mounted {place} on {name}")

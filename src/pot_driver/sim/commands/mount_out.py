@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import conf, mounts, pots, syslog
+from pot_driver.sim import conf, mounted, mounts, pots, syslog
 from pot_driver.sim.session import Pot
 from pot_driver.sim.shell import complain
 
@@ -53,12 +53,23 @@ def _remove(pot: Pot, name: str, mountpoint: str) -> int:
         lambda line: None if line.endswith(" " + target) or f" {target} " in line else line,
     )
     if pots.is_running(pot.root, name):
+        _unmount(pot, name, found, target)
+    return 0
+
+
+def _unmount(pot: Pot, name: str, inside: str, target: str) -> None:
+    short = inside.removeprefix("/")
+    if not mounted.drop(pot.root, name, target):
+        pot.debug(f"{target} is already unmounted")
+    else:
+        pot.debug(f"unmount {target}")
         try:
-            mounts.detach(pot.root, name, found)
+            mounts.detach(pot.root, name, inside)
         except OSError as error:
             complain(f"umount: {target}: {error.strerror}")
-            pot.error(f"Error umounting {found.removeprefix('/')} on {name}")
-    return 0
+            pot.error(f"Error umounting {short} on {name}")
+            return
+    pot.debug(f"Umounted {short} on {name}")
 
 
 def _resolve(pot: Pot, name: str, mountpoint: str) -> tuple[str, bool]:
@@ -72,6 +83,7 @@ def _resolve(pot: Pot, name: str, mountpoint: str) -> tuple[str, bool]:
     else:
         pot.mute(on=True)
         mounted = mounts.around(pot, name, lambda: _realpath(pot, name, mountpoint, writing)) is not None
+        mounts.unmounted(pot, name)
         pot.mute(on=False)
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8", errors="surrogateescape") as answer:

@@ -17,7 +17,7 @@ def run(pot: Pot, args: list[str]) -> int:
     if not quiet and os.geteuid() != 0:
         pot.info("Need privileges to read internal network status")
     elif not quiet:
-        pot.info(f"Internal network {'up' if epair.bridge_up(pot.root) else 'down'}")
+        pot.info(f"Internal network {'up' if epair.bridge_interface(pot.root, epair.PUBLIC) else 'down'}")
     for name in pots.names(pot.root):
         if pots.is_running(pot.root, name):
             pot.echo(name)

@@ -32,7 +32,8 @@ def store(pot: Pot, name: str, command: str) -> None:
 
 def unwrapped(command: str) -> str:
     """Without the double quote at its beginning and, only then, those at the end of its lines."""
-    stripped = "\n".join(line.removeprefix('"') for line in command.split("\n")).rstrip("\n")
+    printed = "" if command == "-n" else command  # by echo
+    stripped = "\n".join(line.removeprefix('"') for line in printed.split("\n")).rstrip("\n")
     if stripped == command:
         return command
     return "\n".join(line.removesuffix('"') for line in stripped.split("\n")).rstrip("\n")

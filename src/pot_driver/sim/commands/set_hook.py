@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from pot_driver.sim import hooks, pots
+from pot_driver.sim.commands.clone import copy_file
 from pot_driver.sim.session import Pot
 
 _KINDS = dict(zip("sStT", hooks.KINDS, strict=True))
@@ -33,11 +34,5 @@ def run(pot: Pot, args: list[str]) -> int:
     if not pot.is_root():
         return 1
     for kind, script in scripts.items():
-        _copy(script, f"{pot.root.conf(name)}/{kind}.sh")
+        copy_file(script, f"{pot.root.conf(name)}/{kind}.sh")
     return 0
-
-
-def _copy(script: str, target: str) -> None:
-    with open(script, "rb") as source, open(target, "wb") as copy:
-        copy.write(source.read())
-    os.chmod(target, os.stat(script).st_mode & 0o777)

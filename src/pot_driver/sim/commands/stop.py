@@ -49,8 +49,7 @@ def _begin(pot: Pot, name: str, *, from_start: bool) -> str:
 
 
 def _end_jail_and_network(pot: Pot, name: str, interfaces: str) -> None:
-    running = pots.is_running(pot.root, name)
-    if running:
+    if pots.is_running(pot.root, name):
         hooks.run(pot, name, "prestop", "pre-stop")
         pot.debug(f"Stop the pot {name}")
         _end_jail(pot, name)
@@ -69,7 +68,7 @@ def _end_jail_and_network(pot: Pot, name: str, interfaces: str) -> None:
     epair.drop_anchor(pot.root, pots.anchor(name))
     hooks.run(pot, name, "poststop", "post-stop")
     etcfiles.remove_resolv(pot, name)
-    mounts.unmounted(pot, name, dev_mounted=not running)
+    mounts.unmounted(pot, name)
 
 
 def _end_jail(pot: Pot, name: str) -> None:

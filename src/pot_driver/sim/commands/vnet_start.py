@@ -20,19 +20,44 @@ def run(pot: Pot, args: list[str]) -> int:
         pot.error("No external interface defined")
         raise Exit(1)
     pot.must_be_root()
+    status = 0
+    stack = pot.config["POT_NETWORK_STACK"]
+    if stack in ("ipv4", "dual"):
+        status = _start_ipv4(pot, bridge)
+    if stack in ("ipv6", "dual"):
+        _start_ipv6(pot)
+        status = 0
+    return status
+
+
+def _start_ipv4(pot: Pot, bridge: str) -> int:
     if bridge and bridge not in pots.bridges(pot.root):
         pot.error(f"{bridge} is not a valid bridge")
         return 0
-    if epair.bridge_up(pot.root, bridge):
-        pot.debug("Bridge bridge0 already present")
+    which = epair.private(bridge) if bridge else epair.PUBLIC
+    there = epair.bridge_interface(pot.root, which)
+    if there:
+        pot.debug(f"Bridge {there} already present")
     else:
-        pot.debug("Bridge created bridge0")
-        pot.debug(f"Bridge bridge0 configured with IP {_address(pot, bridge)}")
-    if epair.start_bridge(pot.root, bridge):
+        new = epair.start_bridge(pot.root, which)
+        pot.debug(f"Bridge created {new}")
+        pot.debug(f"Bridge {new} configured with IP {_address(pot, bridge)}")
+    if epair.enable_pf(pot.root):
         complain("pf enabled")
         return 0
     complain("pfctl: pf already enabled")
     return 1
+
+
+def _start_ipv6(pot: Pot) -> None:
+    there = epair.bridge_interface(pot.root, epair.IPV6)
+    if there:
+        pot.debug(f"Bridge {there} already present")
+        return
+    new = epair.start_bridge(pot.root, epair.IPV6)
+    pot.debug(f"Bridge created {new}")
+    pot.debug(f"Bridge {new} inet6 up")
+    pot.debug(f"Bridge {new} addm {pot.config['POT_EXTIF']}")
 
 
 def _address(pot: Pot, bridge: str) -> str:
