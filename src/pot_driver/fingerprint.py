@@ -191,6 +191,11 @@ def _missing(config: PluginConfig, paths: PotPaths) -> str:
         return f"pot is not initialised: {jails} is missing (run pot init, or mount its datasets)"
     if config.default_dns in {None, "inherit"} and not RESOLV_CONF.exists():
         return f"{RESOLV_CONF} is missing: pots that inherit the host's DNS cannot start"
+    needed = {"state_dir": Path(config.state_dir), "pot's image cache": paths.cache, "POT_TMP": paths.tmp}
+    for name, path in needed.items():
+        there = next(one for one in (path, *path.parents) if one.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            return f"{name} {path} cannot be used: {there} is no directory that can be written to"
     return ""
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +49,8 @@ class ProbedHost:
 
     async def paths(self) -> PotPaths:
         """Ask pot each time."""
-        return PotPaths(fs_root=Path(await self.pot.fs_root()))
+        root = Path(await self.pot.fs_root())
+        return PotPaths(fs_root=root, tmp=root / "tmp", cache=root / "cache")
 
 
 @pytest.fixture
@@ -58,7 +61,8 @@ def probed(host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probed
     (tmp_path / "opt/pot/jails").mkdir(parents=True)
     (tmp_path / "resolv.conf").touch()
     monkeypatch.setattr(fingerprint, "RESOLV_CONF", tmp_path / "resolv.conf")
-    return ProbedHost(decode_plugin(b""), host.processes)
+    state_dir = str(tmp_path / "state" / "dir")
+    return ProbedHost(decode_plugin(msgpack.packb({"state_dir": state_dir})), host.processes)
 
 
 def root() -> int:
@@ -168,12 +172,26 @@ async def test_an_uninitialised_pot_is_unhealthy(probed: ProbedHost, tmp_path: P
     assert f"pot is not initialised: {tmp_path}/opt/pot/jails is missing" in found.description
 
 
+@pytest.mark.parametrize(("name", "path"), [("state_dir", "state"), ("pot's image cache", "opt/pot/cache")])
+async def test_a_place_that_cannot_be_written_to_is_named(
+    probed: ProbedHost, tmp_path: Path, name: str, path: str
+) -> None:
+    """No task could start."""
+    (tmp_path / path).touch()
+
+    found = await probe(probed)
+
+    assert found.health is Health.UNHEALTHY
+    assert found.description.startswith(f"{name} {tmp_path / path}")
+    assert found.description.endswith(f" cannot be used: {tmp_path / path} is no directory that can be written to")
+
+
 async def test_resolv_conf_matters_where_it_is_inherited(probed: ProbedHost, tmp_path: Path) -> None:
     """Pot start fails without it."""
     (tmp_path / "resolv.conf").unlink()
 
     inheriting = await probe(probed)
-    probed.config = decode_plugin(b"\x81\xabdefault_dns\xa3pot")
+    probed.config = replace(probed.config, default_dns="pot")
     own = await probe(probed)
 
     assert inheriting.health is Health.UNHEALTHY

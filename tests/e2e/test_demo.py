@@ -56,14 +56,16 @@ def test_killed_after_any_step_it_can_be_run_again(tmp_path: Path, step: str) ->
     assert_shows_all(tmp_path)
 
 
-def test_interrupted_it_cleans_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_cleans_up(tmp_path: Path, number: signal.Signals) -> None:
     with start(tmp_path) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
             if line.startswith("handshake"):  # most of it is still to come
                 break
-        os.killpg(demo.pid, signal.SIGINT)
-        demo.communicate()
+        os.killpg(demo.pid, number)
+        output, _ = demo.communicate()
 
     assert demo.returncode == 130
+    assert output.endswith(" s interrupted\n")
     assert list(tmp_path.iterdir()) == []

@@ -76,6 +76,48 @@ def test_for_programs_it_is_json():
     assert task["ports"] == {"http": 80}
 
 
+AGENT = """
+data_dir = "/var/nomad"
+plugin "nomad-pot-driver" {
+  config {
+    default_network_mode = "host"
+    volumes {
+      %s = ["/mnt/s3"]
+    }
+  }
+}
+"""
+
+
+def test_the_agents_plugin_block_counts(tmp_path):
+    agent = tmp_path / "agent.hcl"
+    agent.write_text(AGENT % "allowed_paths")
+    job = CORPUS[2]
+    shown = json.loads(plan(job, "--json", f"--config={agent}").stdout)
+
+    assert "-N inherit" in " ".join(shown["tasks"][0]["commands"][0]["argv"])
+    assert "-N public-bridge" in plan(job).stdout
+    agent.write_text(AGENT % "allowed_paths".replace("paths", "path"))
+    done = plan(job, f"--config={agent}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'plugin block: Invalid label: No argument or block type is named "allowed_path"' in done.stderr
+
+
+@pytest.mark.parametrize(("text", "problem"), [("", "no block plugin"), (AGENT * 2, "2 blocks plugin")])
+def test_a_configuration_without_the_one_plugin_block_is_refused(tmp_path, text, problem):
+    agent = tmp_path / "agent.hcl"
+    agent.write_text(text.replace("%s", "allowed_paths"))
+
+    assert f'{agent} has {problem} "nomad-pot-driver"' in plan(CORPUS[0], f"--config={agent}").stderr
+
+
+def test_what_is_left_to_nomad_is_shown(tmp_path):
+    job = tmp_path / "job.nomad.hcl"
+    job.write_text(WRONG.replace('driver = "pot"', 'driver = "docker"', 1))
+
+    assert plan(job).stdout.splitlines()[0] == 'left to Nomad: task "one", which has driver = "docker"'
+
+
 def test_it_says_the_same_each_time():
     assert plan(CORPUS[7]).stdout == plan(CORPUS[7]).stdout
 

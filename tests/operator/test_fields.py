@@ -37,13 +37,13 @@ def test_values_of_a_wrong_type_are_all_named_with_their_place() -> None:
 
     assert error.value.problems == (
         'group "g": count: "two" is not a whole number',
-        'group "g": "t" is not a block',
+        'group "g": tasks: "t" is not a block',
         'group "g": port "http": static: 1.5 is not a whole number',
         'task "t": config: [] is not a block',
         """task "t": env.A: ['x'] is not a string""",
         'task "t": template "local/x": data: {} is not a string',
         'task "t": template "local/x": perms: "rw" is not a mode such as "0644"',
-        'task "t": resources: network: 1 is not a list',
+        'task "t": resources: networks: 1 is not a list',
         'task "t": resources: memory: "lots" is not a whole number',
         'task "t": kill_timeout: true is not a duration like "30s" or "1m30s"',
         'task "t": leader: "perhaps" is not true or false',

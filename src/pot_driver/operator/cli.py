@@ -46,15 +46,18 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run the pot tasks of a job file until they end")
     _job_arguments(run)
+    _config_argument(run)
     _plain_argument(run)
     run.set_defaults(command=_run)
 
     plan = commands.add_parser("plan", help="print the pot commands of a job file, or what is wrong with it")
     _job_arguments(plan)
+    _config_argument(plan)
     plan.add_argument("--json", action="store_true", help="for programs")
     plan.set_defaults(command=_plan)
 
     doctor = commands.add_parser("doctor", help="ask the driver what it finds on this host")
+    _config_argument(doctor)
     _plain_argument(doctor)
     doctor.set_defaults(command=_doctor)
 
@@ -80,6 +83,12 @@ def _job_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _config_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help='an agent\'s configuration with plugin "nomad-pot-driver" (HCL)'
+    )
+
+
 def _plain_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plain", action="store_true", help="no colours, one line per thing (also when not on a terminal)"
@@ -100,7 +109,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from pot_driver.operator import console, run  # noqa: PLC0415
 
     terminal = console.Console(plain=arguments.plain)
-    return asyncio.run(run.run(arguments.job, dict(arguments.var), terminal))
+    return asyncio.run(run.run(arguments.job, dict(arguments.var), arguments.config, terminal))
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -112,7 +121,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from pot_driver.operator import console, doctor  # noqa: PLC0415
 
-    return asyncio.run(doctor.look(console.Console(plain=arguments.plain)))
+    return asyncio.run(doctor.look(arguments.config, console.Console(plain=arguments.plain)))
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ Not here: deciding what to tell (see `run`, `demo`).
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -66,8 +67,9 @@ class Console:
             yield step
         except BaseException as error:
             seconds = self._clock.monotonic_s() - began
-            words = str(error) or type(error).__name__
-            self._step_line(self._paint(_RED, self._sign("✗", "x")), name, seconds, f"failed: {words}")
+            interrupted = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))
+            words = "interrupted" if interrupted else f"failed: {str(error) or type(error).__name__}"
+            self._step_line(self._paint(_RED, self._sign("✗", "x")), name, seconds, words)
             error.add_note(TOLD)
             raise
         seconds = self._clock.monotonic_s() - began

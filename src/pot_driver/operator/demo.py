@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -41,7 +42,10 @@ class Disappointed(DriverError):  # noqa: N818 - what happened
 
 
 async def show(path: Path, console: Console) -> int:
-    """Run the demo; the status to exit with."""
+    """Run the demo; the status to exit with. Whoever ends it has it tidied up, as by Ctrl-C."""
+    if me := asyncio.current_task():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, me.cancel)
     async with House() as house:
         console.title(f"pot-driver {__version__}: the life of {path.name} on pot-sim, a simulated pot")
         pot = installation.simulated(house.sim)

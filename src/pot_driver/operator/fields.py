@@ -112,7 +112,13 @@ class Fields:
 
     def blocks(self, key: str) -> list[Fields]:
         """A list of objects, each in this one's place until it is `at` one of its own."""
-        return [Fields(item, self.where, self.problems) for item in self._list(key)]
+        found = []
+        for item in self._list(key):
+            if isinstance(item, Mapping):
+                found.append(Fields(item, self.where, self.problems))
+            else:
+                self._unfit(word(key), item, "a block", None)
+        return found
 
     def _list(self, key: str) -> list[object]:
         value = self._api.get(key)

@@ -68,7 +68,7 @@ def _group(block: Block) -> dict[str, object]:
 def _task(block: Block) -> dict[str, object]:
     return _plain(block.body, {"config", "env", "meta", "resources"}) | {
         "Name": _label(block),
-        "Config": _config(block.body),
+        "Config": config(block.body),
         "Env": _flat(block.body, "env"),
         "Meta": _flat(block.body, "meta"),
         "Resources": _resources(block.body),
@@ -91,25 +91,25 @@ def _network(block: Block) -> dict[str, object]:
     }
 
 
-def _config(body: Body) -> dict[str, object]:
+def config(body: Body) -> dict[str, object]:
     """Blocks, and attributes written as `x = { … }`, become lists of maps, as Nomad's job parser makes them."""
-    config: dict[str, object] = {}
+    merged: dict[str, object] = {}
     for block in body.each("config"):
-        config |= _config_body(block.body)
-    return config
+        merged |= _config_body(block.body)
+    return merged
 
 
 def _config_body(body: Body) -> dict[str, object]:
-    config = {name: [value] if name in body.objects else value for name, value in body.attributes.items()}
+    found = {name: [value] if name in body.objects else value for name, value in body.attributes.items()}
     for block in body.blocks:
         inner: object = _config_body(block.body)
         for label in reversed(block.labels):
             inner = [{label: inner}]
-        blocks = config.setdefault(block.type, [])
+        blocks = found.setdefault(block.type, [])
         if not isinstance(blocks, list):
             raise ConfigError([f"{block.type} is both an attribute and a block"])
         blocks.extend(inner if isinstance(inner, list) else [inner])
-    return config
+    return found
 
 
 def _flat(body: Body, name: str) -> dict[str, object]:

@@ -134,6 +134,7 @@ class _Pipes(asyncio.SubprocessProtocol):
         if not self.first_line.done():
             tail = self.stderr.tail()
             self.first_line.set_exception(HandshakeFailed(f"the plugin ended before its handshake: {tail}"))
+            self.first_line.exception()  # a launch that was cancelled does not ask
 
 
 class Plugin:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pot_driver.errors import DriverError
@@ -39,11 +39,13 @@ class Installation:
         return self.bin is not None
 
 
-def find() -> Installation:
-    """The pot of this host, or a simulated one."""
+def find(plugin_config: Mapping[str, object]) -> Installation:
+    """The pot of this host, or a simulated one, with this plugin block as far as it does not point elsewhere."""
     if platform.system() == "FreeBSD":
-        return Installation(label="the pot of this host", plugin_config={"state_dir": _FREEBSD_STATE})
-    return simulated(default_root())
+        found = Installation(label="the pot of this host", plugin_config={"state_dir": _FREEBSD_STATE})
+    else:
+        found = simulated(default_root())
+    return replace(found, plugin_config={**plugin_config, **found.plugin_config})
 
 
 def default_root() -> Path:

@@ -11,16 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pot_driver import plan, schema, spec, wire
-from pot_driver.config import TASK_OPTIONS, decode_plugin
+from pot_driver.config import PLUGIN_OPTIONS, TASK_OPTIONS, PluginConfig, decode_plugin
 from pot_driver.errors import ConfigError
 from pot_driver.model import Port, TaskConfig
-from pot_driver.operator import jobfile
+from pot_driver.operator import agentfile, jobfile
 from pot_driver.operator.allocation import Allocation
+from pot_driver.operator.hclspec import encode
 from pot_driver.operator.job import Group, Job, PortAsk, Task
 from pot_driver.plan import Plan
 from pot_driver.spec.image import without_password
@@ -53,25 +54,37 @@ class TaskPlan:
 def run(args: argparse.Namespace) -> int:
     """Print the plans of `args.job`, as JSON if `args.json`; the exit status."""
     job = jobfile.read(args.job, dict(args.var))
-    plans = list(plans_of(job))
+    plans = list(plans_of(job, _plugin(agentfile.plugin_config(args.config))))
     if args.json:
-        print(json.dumps({"job": job.id, "tasks": [_as_json(one) for one in plans]}, indent=2))
+        shown = {"job": job.id, "left_to_nomad": job.left_to_nomad, "tasks": [_as_json(one) for one in plans]}
+        print(json.dumps(shown, indent=2))
     else:
+        for left in job.left_to_nomad:
+            print(f"left to Nomad: {left}")
         print("\n\n".join(_as_text(one) for one in plans))
     return INVALID if any(one.problems for one in plans) else 0
 
 
-def plans_of(job: Job) -> Iterator[TaskPlan]:
-    """The plan of each task."""
+def plans_of(job: Job, plugin: PluginConfig | None = None) -> Iterator[TaskPlan]:
+    """The plan of each task, under this plugin block or an empty one."""
+    plugin = plugin or _plugin({})
     for group in job.groups:
         for task in group.tasks:
             try:
                 request = _request(job, group, task)
-                planned = plan.build(spec.read(request, decode_plugin(b""), look=False))
+                planned = plan.build(spec.read(request, plugin, look=False))
             except ConfigError as err:
                 yield TaskPlan(group=group.name, task=task.name, problems=err.problems)
             else:
                 yield TaskPlan(group=group.name, task=task.name, plan=planned)
+
+
+def _plugin(config: Mapping[str, object]) -> PluginConfig:
+    """The plugin block as the agent sends it and the plugin reads it."""
+    try:
+        return decode_plugin(encode(schema.spec(PLUGIN_OPTIONS), config))
+    except ConfigError as error:
+        raise ConfigError([f"plugin block: {problem}" for problem in error.problems]) from error
 
 
 def _request(job: Job, group: Group, task: Task) -> TaskConfig:

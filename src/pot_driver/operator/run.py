@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pot_driver import __version__
 from pot_driver.errors import ConfigError, DriverError
-from pot_driver.operator import installation, jobfile
+from pot_driver.operator import agentfile, installation, jobfile
 from pot_driver.operator.allocation import Allocation
 from pot_driver.operator.session import Session, TaskRun
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pot_driver.operator.console import Console
 
 
-async def run(path: Path, variables: Mapping[str, str], console: Console) -> int:
+async def run(path: Path, variables: Mapping[str, str], config: Path | None, console: Console) -> int:
     """Run the job to its end; the status to exit with."""
     job = jobfile.read(path, variables)
-    pot = installation.find()
+    pot = installation.find(agentfile.plugin_config(config))
     console.title(f"pot-driver {__version__} runs {job.id} on {pot.label}")
     for left in job.left_to_nomad:
         console.note(f"left to Nomad: {left}")
