@@ -14,7 +14,7 @@ from enum import Enum
 
 import structlog
 
-from pot_driver import exits
+from pot_driver import exits, files
 from pot_driver.clock import Clock
 from pot_driver.driver.host import Host
 from pot_driver.errors import DriverError
@@ -103,21 +103,14 @@ def complaints(home: Home) -> str:
 
 async def pot_state(host: Host, pot_name: str) -> str:
     """The state that pot wrote down last, "" when there is none."""
-    paths = await host.paths()
-    try:
-        status = parse.status_file(paths.status(pot_name).read_text(errors="replace"))
-    except OSError:
-        return ""
+    status = parse.status_file(files.text((await host.paths()).status(pot_name)))
     return status.state if status else ""
 
 
 async def exit_code(host: Host, pot_name: str) -> int | None:
     """What last-run-stats knows; None before the end."""
-    paths = await host.paths()
-    try:
-        return parse.exit_code(paths.last_run_stats(pot_name).read_bytes())
-    except OSError:
-        return None
+    stats = files.content((await host.paths()).last_run_stats(pot_name))
+    return None if stats is None else parse.exit_code(stats)
 
 
 def _saw_the_end(home: Home) -> bool:

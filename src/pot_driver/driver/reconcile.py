@@ -22,6 +22,7 @@ from pathlib import Path
 
 import structlog
 
+from pot_driver import files
 from pot_driver.clock import Clock
 from pot_driver.driver.host import Host
 from pot_driver.driver.lives import Lives
@@ -128,7 +129,7 @@ class Reconciler:
         paths = await host.paths()
         if not paths.pot(pot_name).exists():
             return True  # a state directory that was just begun, or emptied when the host came up
-        mounts = parse.fscomp(_text(paths.fscomp(pot_name)))
+        mounts = parse.fscomp(files.text(paths.fscomp(pot_name)))
         if mounts:
             return any(self._is_here(mount.source) for mount in mounts)
         # A pot without mounts is half made. If the host has been booted since, nobody goes on with it.
@@ -166,13 +167,6 @@ def _from_name(match: re.Match[str]) -> TaskRecord:
         boot=BootId(),
         limited=True,
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
 
 
 def _directories(path: Path) -> set[str]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from pot_driver import files
 from pot_driver.errors import TryAgain
 from pot_driver.model import TaskRecord
 from pot_driver.plan import TaskFile
@@ -33,9 +33,9 @@ def begin(record: TaskRecord) -> None:
     write([TaskFile(path=str(_owner(record)), content=record.pot_name.encode())])
 
 
-def write(files: Iterable[TaskFile]) -> None:
+def write(new: Iterable[TaskFile]) -> None:
     """Write files that must not be there yet."""
-    for file in files:
+    for file in new:
         try:
             with os.fdopen(os.open(file.path, _NEW, file.mode), "wb") as target:
                 target.write(file.content)
@@ -69,16 +69,9 @@ def _clear(directory: Path) -> None:
 
 
 def _is_of(record: TaskRecord) -> bool:
-    """The app is root in its pot, and may have removed what says so, or put a FIFO or an endless file in its place."""
-    try:
-        descriptor = os.open(_owner(record), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return True
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return True
-        name = record.pot_name.encode()
-        return file.read(len(name) + 1) == name
+    """The app is root in its pot, and may have removed what says so."""
+    name = record.pot_name.encode()
+    return files.content(_owner(record), limit=len(name) + 1) in {None, name}
 
 
 def _owner(record: TaskRecord) -> Path:

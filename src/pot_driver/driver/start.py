@@ -23,8 +23,8 @@ from typing import Any
 
 import structlog
 
+from pot_driver import files, spec, task_state
 from pot_driver import plan as planning
-from pot_driver import spec, task_state
 from pot_driver.driver import ends, scripts
 from pot_driver.driver.host import Host
 from pot_driver.errors import DriverError, PotFailed, TimedOut, TryAgain
@@ -107,7 +107,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         conf = _verified(paths, plan)
         # What was copied and what start mounts is what was checked.
         _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
-        image_conf = parse.pot_conf(_read(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
+        image_conf = parse.pot_conf(files.text(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
         scripts.write(planning.task_files(plan.spec, image_conf.cmd, conf.network_type))
         if conf.ips and plan.own_address:
             record = replace(record, network=DriverNetwork(addr=conf.ips[0], port_map=plan.port_map))
@@ -173,14 +173,14 @@ async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, 
 
 def _verified(paths: PotPaths, plan: Plan) -> PotConf:
     """The pot's configuration, once it is what was asked for."""
-    conf = parse.pot_conf(_read(paths.conf(plan.pot_name)))
+    conf = parse.pot_conf(files.text(paths.conf(plan.pot_name)))
     root = paths.root(plan.pot_name)
     lost = [
         f"its copy {copy.destination} of {copy.source.path} is not there"
         for copy in plan.spec.copies
         if not prepared.was_copied(root, Path(copy.source.path), copy.destination)
     ]
-    _refuse(planning.verify(plan, conf, parse.fscomp(_read(paths.fscomp(plan.pot_name)))) + lost)
+    _refuse(planning.verify(plan, conf, parse.fscomp(files.text(paths.fscomp(plan.pot_name)))) + lost)
     return conf
 
 
@@ -209,14 +209,24 @@ async def _not_cut(work: Coroutine[Any, Any, Completed]) -> Completed:
     Cut in the middle, mount-in and copy-in leave mounts that no other command of pot undoes, and set-hosts a file that
     is in everybody's way.
     """
-    running = asyncio.create_task(work)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(_outcome(work))
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError:
+            await asyncio.wait([running], timeout=LAST_MOMENT_S)
+            raise
+    outcome = running.result()
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+async def _outcome(work: Coroutine[Any, Any, Completed]) -> Completed | Exception:
     try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        with suppress(TimeoutError, DriverError):
-            async with asyncio.timeout(LAST_MOMENT_S):
-                await running
-        raise
+        return await work
+    except Exception as error:  # noqa: BLE001 - raised again by who waits
+        return error
 
 
 async def _set_hosts(host: Host, step: PotStep) -> Completed:
@@ -281,10 +291,3 @@ async def _start(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan) ->
         timeout_s=host.config.timeouts.quick,
     )
     await until_running(host, record)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
