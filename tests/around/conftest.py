@@ -1,16 +1,21 @@
-"""A host made of small sh scripts: each test writes the `pot`, `rctl`, `ps` that it needs."""
+"""A host made of small sh scripts: each test writes the `pot`, `rctl`, `ps` that it needs; a mirror of images."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import pytest
 
 from pot_driver.config import decode_plugin
 from pot_driver.pot.cli import Pot
 from pot_driver.process import Processes
+
+from .mirror import WEB, Cache, Mirror
 
 
 @dataclass(frozen=True)
@@ -76,3 +81,30 @@ class HandClock:
 def clock() -> HandClock:
     """A clock that stands still."""
     return HandClock()
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    """A server with one image."""
+    server = Mirror()
+    server.answers.update(WEB)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, clock: Any) -> Cache:
+    """An empty one."""
+    return Cache(tmp_path, clock)
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What a slow server waits for; open at the end of the test."""
+    event = threading.Event()
+    yield event
+    event.set()
