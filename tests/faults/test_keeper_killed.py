@@ -37,8 +37,11 @@ async def _refused(scene: Scene, run: Run) -> None:
         await scene.start(run)
 
 
-async def test_while_it_runs_the_apps_own_code_is_told(stage: Stage) -> None:
+@pytest.mark.parametrize("all_jails", ["listed", "not to be listed"])
+async def test_while_it_runs_the_apps_own_code_is_told(stage: Stage, all_jails: str) -> None:
     async with stage() as scene:
+        if all_jails != "listed":
+            scene.wire.set("jls for name", "fail")
         run = await scene.begin(GATED)
         await scene.settled(run)
         os.kill(scene.keeper(run), signal.SIGKILL)

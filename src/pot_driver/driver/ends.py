@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from enum import Enum
 
 import structlog
@@ -123,14 +124,21 @@ async def _jail_gone(host: Host, pot_name: str) -> None:
     told = False
     while True:
         try:
-            listed = pot_name in await host.jails(not_older_s=JAIL_POLL_S / 2)
-            if not listed and not await host.pot.jail_exists(pot_name):
+            if not await _jail_lives(host, pot_name):
                 return
         except DriverError as error:  # a host in trouble: the task may well live, so go on asking
             if not told:
                 log.warning("cannot ask for the jail", pot=pot_name, error=str(error))
             told = True
         await asyncio.sleep(JAIL_POLL_S)
+
+
+async def _jail_lives(host: Host, pot_name: str) -> bool:
+    """The list of all jails serves all who watch one; no list, or a jail that is not in it, proves nothing."""
+    with suppress(DriverError):
+        if pot_name in await host.jails(not_older_s=JAIL_POLL_S / 2):
+            return True
+    return await host.pot.jail_exists(pot_name)
 
 
 async def _late_exit_code(host: Host, pot_name: str) -> int | None:
