@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 COMMAND_S = 5.0  # more than any of these takes on a host that is not in trouble
 PARALLEL = 4  # hundreds of tasks are measured every second
 WINDOW_S = 10.0  # over which CPU use is averaged: rctl counts whole seconds
+TOLD = 2  # failures in a row: the one at a task's end means nothing
 KIB = 1024
 _PROCESS = re.compile(r"\s*(\d+)\s+(\d+)\s+(\d+(?::\d+)*(?:[.,]\d+)?)\s*")  # rss vsz time
 
@@ -68,7 +69,7 @@ class _Meter:
 
     usage: Usage | None = None
     read_at_s: float = float("-inf")
-    failing: bool = False
+    failures: int = 0  # one after the other
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     history: deque[tuple[float, float]] = field(default_factory=deque)  # when, cpu_s
 
@@ -113,13 +114,13 @@ class Stats:
                     facts = await self._known(host.processes)
                     reading = await _read(host.processes, pot_name, accounting=facts.accounting)
             except DriverError as error:
-                if not meter.failing:
+                meter.failures += 1
+                if meter.failures == TOLD:
                     log.info("cannot measure a pot", pot=pot_name, error=str(error))
-                meter.failing = True
                 return None
-            if meter.failing:
+            if meter.failures >= TOLD:
                 log.info("a pot can be measured again", pot=pot_name)
-            meter.failing = False
+            meter.failures = 0
             cores_mhz = compute.total_mhz / compute.cores if compute.total_mhz and compute.cores else facts.clock_mhz
             percent = cpu_percent(meter.history, self._clock.monotonic_s(), reading)
             meter.usage = Usage(

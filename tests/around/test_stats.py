@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,6 +109,17 @@ async def test_one_measurement_serves_all_who_ask(host: Any, measured: MeasuredH
     assert len({task.result() for task in asking} | {again}) == 1
     assert len(calls(host, "rctl")) == 2
     assert len(calls(host, "sysctl")) == 2
+
+
+async def test_only_a_pot_that_stays_unmeasurable_is_told(host: Any, measured: MeasuredHost, clock: Any) -> None:
+    """A jail that ends between two samples cannot be measured either, and that is no news."""
+    stats = Stats(clock)
+    host.script("rctl", "exit 1")
+    with structlog.testing.capture_logs() as told:
+        for failures in range(4):
+            assert [line["event"] for line in told] == ["cannot measure a pot"] * (failures > 1)
+            assert await stats.sample(measured, COMPUTE, NAME) is None
+            clock.now += 2
 
 
 async def test_without_accounting_the_processes_are_summed(host: Any, measured: MeasuredHost, clock: Any) -> None:

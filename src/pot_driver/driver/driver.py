@@ -113,7 +113,7 @@ class PotDriver:
             )
         )
         begun = self._lives.begin(host, task, planned)
-        record = await self._works.whole(begun, left=partial(self._starter_left, host, task))
+        record = await self._works.whole(request.id, begun, left=partial(self._starter_left, host, task))
         return StartedTask(version=task_state.VERSION, driver_state=task_state.encode(record), network=record.network)
 
     async def recover_task(self, handle: TaskHandle) -> None:
@@ -122,7 +122,7 @@ class PotDriver:
         if self._tasks.find(handle.config.id) is None:
             record = task_state.decode(handle.version, handle.driver_state, handle.config, _go_pot_name)
             with suppress(TaskExists):  # somebody else asked for the same at the same time
-                await self._works.whole(self._lives.adopt(self._host, Task(record)))
+                await self._works.whole(record.id, self._lives.adopt(self._host, Task(record)))
                 return
         known = self._tasks.get(handle.config.id)
         if known.phase is Phase.STARTING:
@@ -136,15 +136,15 @@ class PotDriver:
     async def stop_task(self, task_id: str, timeout_s: float, signal: str) -> None:
         """Return when the jail is gone."""
         entry = self._tasks.get(task_id)
-        await self._works.whole(self._lives.stop(self._host, entry, timeout_s, signal))
+        await self._works.whole(task_id, self._lives.stop(self._host, entry, timeout_s, signal))
 
     async def destroy_task(self, task_id: str, *, force: bool) -> None:
         """Undo all that the task made. Nomad sends this also after a failed recovery."""
         entry = self._tasks.find(task_id)
         if entry is not None:
-            await self._works.whole(self._lives.destroy(self._host, entry, force=force))
+            await self._works.whole(task_id, self._lives.destroy(self._host, entry, force=force))
         elif (record := await self._stored(task_id)) is not None:
-            await self._works.whole(self._lives.remove(self._host, record))
+            await self._works.whole(task_id, self._lives.remove(self._host, record))
 
     def inspect_task(self, task_id: str) -> TaskStatus:
         """Where the task stands."""

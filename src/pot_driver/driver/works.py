@@ -27,10 +27,13 @@ class Works:
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
 
-    async def whole(self, work: Coroutine[Any, Any, Value], *, left: Callable[[], None] = lambda: None) -> Value:
+    async def whole(
+        self, task_id: str, work: Coroutine[Any, Any, Value], *, left: Callable[[], None] = lambda: None
+    ) -> Value:
         """The work's value or error. `left` is called if the caller leaves before there is one."""
         outcome: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        self._tasks.create_task(_carry_out(work, outcome))
+        with structlog.contextvars.bound_contextvars(task_id=task_id):  # in every line that the work logs
+            self._tasks.create_task(_carry_out(work, outcome))
         try:
             return await asyncio.shield(outcome)
         except asyncio.CancelledError:
