@@ -118,6 +118,18 @@ def test_what_is_left_to_nomad_is_shown(tmp_path):
     assert plan(job).stdout.splitlines()[0] == 'left to Nomad: task "one", which has driver = "docker"'
 
 
+def test_what_needs_nomad_can_be_planned(tmp_path):
+    job = tmp_path / "job.nomad.hcl"
+    blocks = 'vault {}\n volume_mount {\n volume = "db"\n destination = "/db"\n read_only = true\n }'
+    job.write_text(WRONG.replace('env = { "my.key" = "1" }', blocks))
+    shown = json.loads(plan(job, "--json").stdout)
+
+    assert shown["left_to_nomad"] == ['task "two": vault', 'task "two": volume_mount']
+    argv = next(command["argv"] for command in shown["tasks"][1]["commands"] if "/db" in command["argv"])
+    assert argv[1:2] + argv[-1:] == ["mount-in", "-r"]
+    assert "/var/nomad/volumes/db" in argv
+
+
 def test_it_says_the_same_each_time():
     assert plan(CORPUS[7]).stdout == plan(CORPUS[7]).stdout
 

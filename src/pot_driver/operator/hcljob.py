@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 # Words whose API name is not the word in CamelCase; blocks that may be repeated are lists there.
 _NAMES = {
     "id": "ID", "ui": "UI", "cpu": "CPU", "memory": "MemoryMB", "memory_max": "MemoryMaxMB", "dns": "DNS",
-    "data": "EmbeddedTmpl", "destination": "DestPath", "source": "SourcePath", "env": "Envvars",
-    "left_delimiter": "LeftDelim", "right_delimiter": "RightDelim", "static": "Value",
+    "static": "Value",
     "logs": "LogConfig", "restart": "RestartPolicy", "reschedule": "ReschedulePolicy", "numa": "NUMA",
     "parameterized": "ParameterizedJob", "csi_plugin": "CSIPluginConfig",
+}  # fmt: skip
+_NAMES_IN_TEMPLATE = {
+    "data": "EmbeddedTmpl", "destination": "DestPath", "source": "SourcePath", "env": "Envvars",
+    "left_delimiter": "LeftDelim", "right_delimiter": "RightDelim",
 }  # fmt: skip
 _REPEATED = {
     "action": "Actions", "affinity": "Affinities", "artifact": "Artifacts", "constraint": "Constraints",
@@ -30,7 +33,7 @@ _REPEATED = {
 }  # fmt: skip
 
 
-_WORDS = {api: word for word, api in (_NAMES | _REPEATED).items()}
+_WORDS = {api: word for word, api in (_NAMES | _NAMES_IN_TEMPLATE | _REPEATED).items()}
 
 
 def word(api: str) -> str:
@@ -121,13 +124,13 @@ def _flat(body: Body, name: str) -> dict[str, object]:
     return flat
 
 
-def _plain(body: Body, treated: set[str]) -> dict[str, object]:
+def _plain(body: Body, treated: set[str], within: str = "") -> dict[str, object]:
     """All that needs no treatment of its own, by its API name."""
-    api = {_name(key): value for key, value in body.attributes.items() if key not in treated}
+    api = {_name(key, within): value for key, value in body.attributes.items() if key not in treated}
     for block in body.blocks:
         if block.type in treated:
             continue
-        inner = _plain(block.body, set())
+        inner = _plain(block.body, set(), block.type)
         if block.labels:
             inner["Name"] = block.labels[0]
         if block.type in _REPEATED:
@@ -135,12 +138,13 @@ def _plain(body: Body, treated: set[str]) -> dict[str, object]:
             if isinstance(repeated, list):
                 repeated.append(inner)
         else:
-            api[_name(block.type)] = inner or {"": True}  # an empty block was said, too
+            api[_name(block.type, within)] = inner or {"": True}  # an empty block was said, too
     return api
 
 
-def _name(word: str) -> str:
-    return _NAMES.get(word) or "".join(part.capitalize() for part in word.split("_"))
+def _name(word: str, within: str) -> str:
+    names = _NAMES_IN_TEMPLATE if within == "template" else _NAMES
+    return names.get(word) or "".join(part.capitalize() for part in word.split("_"))
 
 
 def _label(block: Block) -> str:

@@ -215,7 +215,7 @@ class Plugin:
     async def kill(self) -> Ending:
         """Controller.Shutdown, two seconds, SIGKILL."""
         began = asyncio.get_running_loop().time()
-        with suppress(grpc.aio.AioRpcError):
+        with suppress(grpc.aio.AioRpcError, grpc.aio.UsageError):  # the connection may be lost, or closed by us
             await self.controller.Shutdown(grpc_controller_pb2.Empty())
         await self.disconnect()
         graceful = True

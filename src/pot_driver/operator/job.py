@@ -31,6 +31,15 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeMount:
+    """A volume of the group in a task."""
+
+    volume: str
+    destination: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResources:
     """What the task asks for."""
 
@@ -50,6 +59,7 @@ class Task:
     env: Mapping[str, str] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)
     templates: tuple[Template, ...] = ()
+    volume_mounts: tuple[VolumeMount, ...] = ()
     resources: TaskResources = TaskResources()
     user: str = ""
     kill_timeout_s: float = 5.0
@@ -71,7 +81,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The file's job. `left_to_nomad`: what it says that has no effect on a run without Nomad."""
+    """The file's job.
+
+    `left_to_nomad`: what it says that has no effect on a run without Nomad; `needs_nomad`: what forbids one.
+    """
 
     id: str
     groups: tuple[Group, ...]
@@ -81,3 +94,4 @@ class Job:
     datacenter: str = "dc1"
     meta: Mapping[str, str] = field(default_factory=dict)
     left_to_nomad: tuple[str, ...] = ()
+    needs_nomad: tuple[str, ...] = ()

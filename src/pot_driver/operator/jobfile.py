@@ -1,6 +1,6 @@
 """A job file → `Job`: Nomad's API JSON, or HCL when the extra `hcl` is installed.
 
-What the file says is used, or named in `left_to_nomad`, or refused by name: nothing is ignored in silence.
+What the file says is used, or named in `left_to_nomad` or `needs_nomad`, or refused: nothing is ignored in silence.
 
 Not here: HCL's syntax and words (see `hcl`, `hcljob`), the types of fields (see `fields`).
 """
@@ -18,7 +18,7 @@ from pot_driver.model import Dns
 from pot_driver.operator import hcljob
 from pot_driver.operator.fields import Fields
 from pot_driver.operator.hcljob import word
-from pot_driver.operator.job import Group, Job, PortAsk, Task, TaskResources, Template
+from pot_driver.operator.job import Group, Job, PortAsk, Task, TaskResources, Template, VolumeMount
 from pot_driver.operator.template import unknown_actions
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _QUIET = {
     "StatusDescription", "Stop", "SubmitTime", "Type", "Version",
 }  # fmt: skip
 # What would change the task if it were left out.
-_REFUSED = (
+_NEEDED = (
     "Actions", "Artifacts", "CSIPluginConfig", "Connect", "Consul", "Devices", "DispatchPayload", "Gateway", "Kind",
     "Lifecycle", "NUMA", "ParameterizedJob", "ScalingPolicies", "Secrets", "Vault", "VolumeMounts", "Volumes",
 )  # fmt: skip
@@ -86,6 +86,7 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._left: dict[str, None] = {}  # an ordered set
+        self._needs: list[str] = []
 
     def job(self, api: Fields) -> Job:
         used = {"ID", "Name", "Namespace", "Region", "TaskGroups", "Meta"}
@@ -108,6 +109,7 @@ class _Reader:
             meta=api.strings("Meta"),
             groups=tuple(group for group in groups if group.tasks),
             left_to_nomad=tuple(self._left),
+            needs_nomad=tuple(self._needs),
         )
 
     def _group(self, api: Fields) -> Group:
@@ -164,6 +166,7 @@ class _Reader:
             env=api.strings("Env"),
             meta=api.strings("Meta"),
             templates=tuple(self._template(one) for one in api.blocks("Templates")),
+            volume_mounts=tuple(_volume_mount(one) for one in api.blocks("VolumeMounts")),
             resources=self._resources(api.block("Resources")),
             user=api.text("User"),
             kill_timeout_s=api.seconds("KillTimeout", 5.0),
@@ -173,7 +176,7 @@ class _Reader:
         )
 
     def _resources(self, api: Fields) -> TaskResources:
-        _refuse(api)
+        self._need(api)
         legacy, _ = self._networks(api)
         cores = api.integer("Cores")
         return TaskResources(
@@ -189,11 +192,10 @@ class _Reader:
         api = api.at(f'{api.where}: template "{destination}"')
         data = api.text("EmbeddedTmpl")
         if "SourcePath" in api:
-            api.problem("source needs Nomad; only data can be used here")
+            self._needs.append(f"{api.where}: source")
         if (api.text("LeftDelim") or "{{", api.text("RightDelim") or "}}") != ("{{", "}}"):
-            api.problem("other delimiters need Nomad")
-        for action in unknown_actions(data):
-            api.problem(f'{action} needs Nomad (known here: {{{{ env "NAME" }}}})')
+            self._needs.append(f"{api.where}: a delimiter other than {{{{ and }}}}")
+        self._needs.extend(f"{api.where}: {action}" for action in unknown_actions(data))
         perms = api.text("Perms") or "0644"
         if not _MODE.fullmatch(perms):
             api.problem(f'perms: "{perms}" is not a mode such as "0644"')
@@ -201,15 +203,18 @@ class _Reader:
         return Template(data=data, destination=destination, env=api.flag("Envvars"), perms=int(perms, 8))
 
     def _sort_out(self, level: str, api: Fields, used: set[str]) -> None:
-        _refuse(api)
+        self._need(api)
         prefix = "" if level == "job" else f"{api.where}: "
         for key in api:
-            if key in used or key in _REFUSED or key in _QUIET:
+            if key in used or key in _NEEDED or key in _QUIET:
                 continue
             if key in _NOMADS[level]:
                 self._left[prefix + word(key)] = None
             else:
                 api.problem(f"{word(key)} is not known here")
+
+    def _need(self, api: Fields) -> None:
+        self._needs.extend(f"{api.where}: {word(key)}" for key in _NEEDED if key in api)
 
     def _once(self, kind: str, names: Sequence[str]) -> None:
         self.problems.extend(
@@ -225,10 +230,8 @@ def _port(api: Fields) -> PortAsk:
     return PortAsk(label=api.text("Label"), static=api.integer("Value"), to=api.integer("To"))
 
 
-def _refuse(api: Fields) -> None:
-    for key in _REFUSED:
-        if key in api:
-            api.problem(f"{word(key)} needs Nomad: it cannot be run without")
+def _volume_mount(api: Fields) -> VolumeMount:
+    return VolumeMount(volume=api.text("Volume"), destination=api.text("Destination"), read_only=api.flag("ReadOnly"))
 
 
 def _datacenter(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """`pot-driver plan`: which pot commands each task of a job would run, and everything that is wrong with the job.
 
-Nothing is run and the host is not looked at: allocation, dynamic ports and directories are examples, files are taken to
-be there. The way from the job to the commands is StartTask's own.
+Nothing is run and the host is not looked at: allocation, dynamic ports, directories and volumes are examples, files are
+taken to be there. The way from the job to the commands is StartTask's own.
 
 Not here: reading job files (see `jobfile`), planning (see `spec` and `plan`).
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from pot_driver import plan, schema, spec, wire
 from pot_driver.config import PLUGIN_OPTIONS, TASK_OPTIONS, PluginConfig, decode_plugin
 from pot_driver.errors import ConfigError
-from pot_driver.model import Port, TaskConfig
+from pot_driver.model import Mount, Port, TaskConfig
 from pot_driver.operator import agentfile, jobfile
 from pot_driver.operator.allocation import Allocation
 from pot_driver.operator.hclspec import encode
@@ -29,6 +29,7 @@ from pot_driver.spec.image import without_password
 INVALID = 2  # exit status when the job has problems
 _ALLOC_ID = "00000000-0000-0000-0000-000000000000"
 _ALLOC_ROOT = Path("/var/nomad/alloc")
+_VOLUMES = Path("/var/nomad/volumes")
 _HOST_IP = "192.0.2.1"
 _FIRST_DYNAMIC_PORT = 20000  # of Nomad's range
 
@@ -54,12 +55,13 @@ class TaskPlan:
 def run(args: argparse.Namespace) -> int:
     """Print the plans of `args.job`, as JSON if `args.json`; the exit status."""
     job = jobfile.read(args.job, dict(args.var))
+    left_to_nomad = [*job.needs_nomad, *job.left_to_nomad]
     plans = list(plans_of(job, _plugin(agentfile.plugin_config(args.config))))
     if args.json:
-        shown = {"job": job.id, "left_to_nomad": job.left_to_nomad, "tasks": [_as_json(one) for one in plans]}
+        shown = {"job": job.id, "left_to_nomad": left_to_nomad, "tasks": [_as_json(one) for one in plans]}
         print(json.dumps(shown, indent=2))
     else:
-        for left in job.left_to_nomad:
+        for left in left_to_nomad:
             print(f"left to Nomad: {left}")
         print("\n\n".join(_as_text(one) for one in plans))
     return INVALID if any(one.problems for one in plans) else 0
@@ -99,7 +101,11 @@ def _request(job: Job, group: Group, task: Task) -> TaskConfig:
         id=_ALLOC_ID,
     )
     sent = allocation.task_config(task, schema.spec(TASK_OPTIONS))
-    return replace(wire.task_config(sent), id=f"{_ALLOC_ID}/{task.name}/00000000")
+    mounts = tuple(
+        Mount(task_path=one.destination, host_path=f"{_VOLUMES}/{one.volume}", readonly=one.read_only)
+        for one in task.volume_mounts
+    )
+    return replace(wire.task_config(sent), id=f"{_ALLOC_ID}/{task.name}/00000000", mounts=mounts)
 
 
 def _ports(asked: Sequence[PortAsk]) -> tuple[Port, ...]:

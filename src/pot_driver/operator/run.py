@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 async def run(path: Path, variables: Mapping[str, str], config: Path | None, console: Console) -> int:
     """Run the job to its end; the status to exit with."""
     job = jobfile.read(path, variables)
+    if job.needs_nomad:
+        raise ConfigError([f"{what} needs Nomad: it cannot be run without" for what in job.needs_nomad])
     pot = installation.find(agentfile.plugin_config(config))
     console.title(f"pot-driver {__version__} runs {job.id} on {pot.label}")
     for left in job.left_to_nomad:
