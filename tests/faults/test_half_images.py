@@ -13,7 +13,7 @@ from pot_driver.operator import installation
 if TYPE_CHECKING:
     from tests.lifecycle.conftest import Stage
 
-pytestmark = [pytest.mark.namespaces]
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 
 async def test_half_an_image_is_imported_again(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from pot_driver._proto.plugins.drivers.proto import driver_pb2 as pb
 if TYPE_CHECKING:
     from tests.lifecycle.conftest import Stage
 
-pytestmark = [pytest.mark.namespaces]
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 IDLE = "echo ready; exec sleep 1000"
 

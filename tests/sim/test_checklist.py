@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Simulator
 
-pytestmark = pytest.mark.namespaces
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 
 def test_the_70_points_have_a_test_each() -> None:

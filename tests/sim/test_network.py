@@ -339,6 +339,7 @@ def test_the_switch_lives_as_long_as_a_bridged_jail_and_no_longer(jails: Jails, 
 
 
 @pytest.mark.namespaces
+@pytest.mark.slow
 def test_two_roots_have_the_same_addresses_and_never_meet(
     jails: Jails, tmp_path: Path, until: Callable[..., None]
 ) -> None:

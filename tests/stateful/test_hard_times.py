@@ -10,7 +10,7 @@ from .house import House, until
 from .life import PLAIN
 from .nomad import BEGUN, a_nomad
 
-pytestmark = pytest.mark.namespaces
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("state_dir", ["kept", "emptied", "lost"])

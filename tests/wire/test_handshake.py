@@ -167,6 +167,7 @@ async def test_what_leaks_in_from_the_agent_changes_nothing(plugin_argv: list[st
     assert info.name == "pot"
 
 
+@pytest.mark.slow
 async def test_twenty_launches_at_once_do_not_collide(plugin_argv: list[str]) -> None:
     """Each has its own socket, and none takes a lock."""
     async with asyncio.TaskGroup() as group:
