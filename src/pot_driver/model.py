@@ -38,7 +38,6 @@ class Device:
 
     task_path: str
     host_path: str
-    cgroup_permissions: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,6 @@ class Dns:
 class Resources:
     """What the scheduler granted. `memory_max_mb`: 0 = not set, -1 = unlimited."""
 
-    cpu_shares: int = 0  # MHz
     memory_mb: int = 0
     memory_max_mb: int = 0
     cpuset_cpus: str = ""  # "2,3" when the job asks for `cores`
@@ -80,12 +78,6 @@ class TaskConfig:
     stdout_path: str = ""
     stderr_path: str = ""
     dns: Dns | None = None
-    job_name: str = ""
-    job_id: str = ""
-    task_group_name: str = ""
-    namespace: str = ""
-    node_name: str = ""
-    node_id: str = ""
 
     @property
     def task_dir(self) -> str:
@@ -114,7 +106,6 @@ class ExitResult:
 
     exit_code: int
     signal: int = 0
-    oom_killed: bool = False
     err: str = ""
 
     @property
@@ -205,8 +196,6 @@ class Usage:
 
     timestamp_s: float
     percent: float = 0.0
-    user_percent: float | None = None
-    system_percent: float | None = None
     total_mhz: float = 0.0
     rss_bytes: int = 0
     swap_bytes: int | None = None

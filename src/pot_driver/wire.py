@@ -45,21 +45,12 @@ def task_config(task: pb.TaskConfig) -> model.TaskConfig:
         mounts=tuple(
             model.Mount(task_path=m.task_path, host_path=m.host_path, readonly=m.readonly) for m in task.mounts
         ),
-        devices=tuple(
-            model.Device(task_path=d.task_path, host_path=d.host_path, cgroup_permissions=d.cgroup_permissions)
-            for d in task.devices
-        ),
+        devices=tuple(model.Device(task_path=d.task_path, host_path=d.host_path) for d in task.devices),
         user=task.user,
         alloc_dir=task.alloc_dir,
         stdout_path=task.stdout_path,
         stderr_path=task.stderr_path,
         dns=_dns(task.dns) if task.HasField("dns") else None,
-        job_name=task.job_name,
-        job_id=task.job_id,
-        task_group_name=task.task_group_name,
-        namespace=task.namespace,
-        node_name=task.node_name,
-        node_id=task.node_id,
     )
 
 
@@ -99,7 +90,6 @@ def exec_input(request: pb.ExecTaskStreamingRequest) -> model.ExecInput:
 def _resources(resources: pb.Resources) -> model.Resources:
     allocated, linux = resources.allocated_resources, resources.linux_resources
     return model.Resources(
-        cpu_shares=allocated.cpu.cpu_shares,
         memory_mb=allocated.memory.memory_mb,
         memory_max_mb=allocated.memory.memory_max_mb,
         cpuset_cpus=linux.cpuset_cpus,
@@ -166,11 +156,6 @@ def fingerprint_response(fingerprint: model.Fingerprint) -> pb.FingerprintRespon
 
 def stats_response(task_id: str, usage: model.Usage) -> pb.TaskStatsResponse:
     """A sample. TOTAL_TICKS is filled but not listed: Nomad's table has a column for it that it does not fill."""
-    cpu = [pb.CPUUsage.PERCENT]
-    if usage.system_percent is not None:
-        cpu.append(pb.CPUUsage.SYSTEM_MODE)
-    if usage.user_percent is not None:
-        cpu.append(pb.CPUUsage.USER_MODE)
     memory = [pb.MemoryUsage.RSS]
     if usage.usage_bytes is not None:
         memory.append(pb.MemoryUsage.USAGE)
@@ -178,11 +163,9 @@ def stats_response(task_id: str, usage: model.Usage) -> pb.TaskStatsResponse:
         memory.append(pb.MemoryUsage.SWAP)
     resources = pb.TaskResourceUsage(
         cpu=pb.CPUUsage(
-            system_mode=usage.system_percent or 0.0,
-            user_mode=usage.user_percent or 0.0,
             total_ticks=usage.total_mhz,
             percent=usage.percent,
-            measured_fields=cpu,
+            measured_fields=[pb.CPUUsage.PERCENT],
         ),
         memory=pb.MemoryUsage(
             rss=usage.rss_bytes,
@@ -226,7 +209,7 @@ def exec_output(output: model.ExecOutput) -> pb.ExecTaskStreamingResponse:
 
 def exit_result(result: model.ExitResult) -> pb.ExitResult:
     """How something ended."""
-    return pb.ExitResult(exit_code=result.exit_code, signal=result.signal, oom_killed=result.oom_killed)
+    return pb.ExitResult(exit_code=result.exit_code, signal=result.signal)
 
 
 def timestamp(seconds_since_epoch: float) -> Timestamp:

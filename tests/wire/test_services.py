@@ -150,7 +150,7 @@ async def test_a_handles_unknown_state_is_no_obstacle(host: Plugin, driver: Any)
     "result",
     [
         ExitResult(exit_code=0),
-        ExitResult(exit_code=137, signal=9, oom_killed=True, err="OOM Killed"),
+        ExitResult(exit_code=137, signal=9, err="killed"),
         ExitResult(exit_code=-1, err="nobody knows"),
     ],
 )
@@ -160,9 +160,7 @@ async def test_an_end_always_has_a_result(host: Plugin, driver: Any, result: Exi
     response = await host.driver.WaitTask(pb.WaitTaskRequest(task_id=ID))
 
     assert response.HasField("result")
-    assert response.result == pb.ExitResult(
-        exit_code=result.exit_code, signal=result.signal, oom_killed=result.oom_killed
-    )
+    assert response.result == pb.ExitResult(exit_code=result.exit_code, signal=result.signal)
     assert response.err == result.err
 
 

@@ -111,13 +111,6 @@ class Watch:
         """Wait until the keeper is gone."""
         await self._over.wait()
 
-    async def over_within(self, seconds: float) -> bool:
-        """Wait for it for a while; whether it is gone."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._over.wait()
-        return self.over
-
     def close(self) -> None:
         """Stop watching."""
         if self._fd >= 0:
