@@ -156,3 +156,22 @@ def test_everything_is_given_up_and_begun_anew(sim: Simulator) -> None:
     assert sim.pot("ls").err == f"###>  {sim.root.fs} does not exist, please run 'pot init'\n"
     assert sim.ok("init").lines == []
     sim.prepare("p", "true")
+
+
+def test_a_flavour_s_script_runs_in_the_new_pot(sim: Simulator) -> None:
+    sim.prepare("p")
+    script = sim.host / "fl.sh"
+    script.write_text("#!/bin/sh\necho in $1; test -e /root/ready\n")
+    script.chmod(0o755)
+    copied = f"'{script}' -> '{{}}/tmp/fl.sh'"
+
+    failed = sim.pot("clone", "-P", "web_1_0", "-p", "c", "-f", str(script))
+
+    assert failed.status == 1
+    assert failed.lines[-3:] == [copied.format(sim.m("c")), "in c", f"###>  create: flavour {script} failed (script)"]
+    assert sim.pot("info", "-qp", "c").status == 1
+    (sim.m("p_a1") / "root/ready").write_text("")
+    sim.ok("snapshot -p p_a1")
+    done = sim.ok(f"clone -P p_a1 -p d -f {script}")
+    assert done.lines == ["===>  Starting the pot d", copied.format(sim.m("d")), "in d"]
+    assert not sim.lives("d")

@@ -37,6 +37,16 @@ def family(address: str) -> int:
     return 0
 
 
+def is_local(address: str) -> bool:
+    """Whether this machine has it (IPv4)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
 def checked(address: str) -> bool:
     """`potnet ipcheck -H`, with its own complaint."""
     if family(address):

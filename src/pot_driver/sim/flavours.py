@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pot_driver.sim import conf, zfs
+from pot_driver.sim import conf, mounts, zfs
 from pot_driver.sim.shell import Exit
 
 TYPE_CHECKING = False
@@ -85,9 +85,11 @@ def _run_script(pot: Pot, name: str, flavour: str, script: str) -> bool:
         pot.debug(f"Setting pot {name} temporarily to persistent")
         pot.command("set-attribute", "-A", "persistent", "-V", "YES", "-p", name)
     pot.command("start", name)
-    inside = "/tmp/" + os.path.basename(script)
-    zfs.copy(script, pot.root.m(name) + inside)
-    os.chmod(pot.root.m(name) + inside, 0o755)
+    base = os.path.basename(script)
+    inside, place = f"/tmp/{base}", f"{mounts.tmp_directory(pot.root, name)}/{base}"
+    zfs.copy(script, place)
+    os.chmod(place, 0o755)
+    pot.echo(f"'{script}' -> '{pot.root.m(name)}{inside}'")  # cp -v
     pot.debug(f"Executing {flavour} script on {name}")
     try:
         status = jail.attach(pot.root, name, [inside, name], env=dict(os.environ)).wait()

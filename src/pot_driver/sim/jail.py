@@ -41,10 +41,12 @@ __all__ = [
     "pids",
     "remove",
     "remove_all",
+    "settle",
     "signal_all",
 ]
 
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_NOTICE_STEP_S, _NOTICE_STEPS = 0.005, 400
 _ENDING_S = 10.0  # after SIGKILL: long past what the kernel needs
 
 # What root in a jail may do: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE
@@ -170,6 +172,15 @@ def end_helper(root: Root, name: str) -> None:
         with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
             if file.read() == b"sleep\x001234\x00":
                 os.kill(pid, signal.SIGKILL)
+
+
+def settle(root: Root, name: str) -> None:
+    """A jail without processes is no more, as soon as its process 1 has noticed."""
+    for _ in range(_NOTICE_STEPS):
+        record = registry.running(root.run, name)
+        if record is None or registry.pids(record):
+            return
+        time.sleep(_NOTICE_STEP_S)
 
 
 def remove(root: Root, name: str, *, stop_timeout: float, exec_stop: str = "") -> None:

@@ -97,6 +97,7 @@ def launch(pot: Pot, name: str) -> int:
         return 0
     if not persistent:
         _forget_main_pid(pot, name)
+        jail.settle(pot.root, name)
     return _ended(pot, name, uplinks, code, persistent=persistent)
 
 

@@ -155,11 +155,14 @@ def _export(pot: Pot, name: str) -> list[_Port]:
         )
         if tunnel and not os.access(pot.root.path + _NCAT, os.X_OK):
             pot.error("nmap package is missing, localhost-tunnel attribute ignored")
+    rules = [rule for port in ports for rule in _redirections(pot, name, port)]
     if faults.on(pot.root, "pfctl", name):
         complain("pfctl: Syntax error in config file: pf rules not loaded")
         pot.error("pfctl failed to apply redirection rules - ignoring but no redirection is performed")
+        for rule in rules if pot.verbose else ():
+            pot.echo(rule)
         return []
-    epair.set_anchor(pot.root, pots.anchor(name), [_rule(pot, name, port) for port in ports])
+    epair.set_anchor(pot.root, pots.anchor(name), rules)
     return ports
 
 
@@ -174,9 +177,15 @@ def _port(pot: Pot, word: str, taken: list[int]) -> _Port:
     return _Port(proto, int(inner), host)
 
 
-def _rule(pot: Pot, name: str, port: _Port) -> str:
-    outside = f"{pot.config['POT_EXTIF']} proto {port.proto} from any to {_outside(pot)} port {port.host}"
-    return f"rdr pass on {outside} -> {conf.ip(pot.root, name)} port {port.pot}"
+def _redirections(pot: Pot, name: str, port: _Port) -> list[str]:
+    """The rules of pf, one for each of the host's interfaces that pot knows."""
+    places = [(pot.config["POT_EXTIF"], _outside(pot))]
+    places += [(extra, f"({extra})") for extra in pot.config["POT_EXTRA_EXTIF"].split()]
+    inside = f"{conf.ip(pot.root, name)} port {port.pot}"
+    return [
+        f"rdr pass on {interface} proto {port.proto} from any to {address} port {port.host} -> {inside}"
+        for interface, address in places
+    ]
 
 
 def _outside(pot: Pot) -> str:

@@ -42,11 +42,25 @@ def _start_ipv4(pot: Pot, bridge: str) -> int:
         new = epair.start_bridge(pot.root, which)
         pot.debug(f"Bridge created {new}")
         pot.debug(f"Bridge {new} configured with IP {_address(pot, bridge)}")
+    _check_outer_address(pot)
     if epair.enable_pf(pot.root):
         complain("pf enabled")
         return 0
     complain("pfctl: pf already enabled")
     return 1
+
+
+def _check_outer_address(pot: Pot) -> None:
+    address, interface = pot.config["POT_EXTIF_ADDR"], pot.config["POT_EXTIF"]
+    if not address:
+        return
+    from pot_driver.sim import addresses  # noqa: PLC0415 (few hosts name one)
+
+    if addresses.family(address) != 4:
+        pot.info(f"The value {address} [POT_EXTIF_ADDR] is not a valid IPv4 address - ignoring")
+    elif not addresses.is_local(address):
+        what = f"The IP address {address} [POT_EXTIF_ADDR]"
+        pot.info(f"{what} is not available on the network interface {interface} [POT_EXTIF]    ")
 
 
 def _start_ipv6(pot: Pot) -> None:
