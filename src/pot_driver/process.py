@@ -1,7 +1,7 @@
 """The one place that starts processes on the host.
 
-Every child has its own session, an environment of three variables, /dev/null or a pipe as standard input,
-none of the plugin's descriptors, and a time limit that ends its whole process group.
+Every child has its own session, an environment of three variables, the usual umask, /dev/null or a pipe as
+standard input, none of the plugin's descriptors, and a time limit that ends its whole process group.
 
 Not here: what a command means (see `pot/`), and shells built from strings.
 """
@@ -28,6 +28,7 @@ from pot_driver.errors import PotFailed, TimedOut, TryAgain
 # FreeBSD's own: /usr/local last, where pot, potnet and ncat live. Never the plugin's inherited PATH.
 HOST_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
+UMASK = 0o022  # pot start passes it on to the app, and what pot writes into a pot is for its users, too
 TERM_GRACE_S = 3.0  # from SIGTERM to SIGKILL: pot's clone undoes itself on SIGTERM
 EOF_GRACE_S = 1.0  # a daemon that a command left behind may hold its output open
 CHUNK = 32 * 1024
@@ -195,6 +196,7 @@ class Processes:
                 stderr=stderr,
                 env=self._env,
                 cwd="/",
+                umask=UMASK,
                 bufsize=0,
                 start_new_session=True,
             )

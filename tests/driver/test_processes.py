@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pot_driver.errors import TimedOut, TryAgain
@@ -15,6 +17,16 @@ async def test_the_systems_directories_come_after_the_host_path(monkeypatch: pyt
     assert done.stdout.decode().strip() == (
         "/opt/pot/bin:/bin:/sbin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/root:C.UTF-8:"
     )
+
+
+async def test_what_a_command_makes_can_be_read_by_others_whatever_the_agents_umask() -> None:
+    before = os.umask(0o077)
+    try:
+        done = await Processes().run(("sh", "-c", "umask"), timeout_s=10)
+    finally:
+        os.umask(before)
+
+    assert done.stdout == b"0022\n"
 
 
 async def test_a_command_is_looked_up_on_the_host_path_alone() -> None:

@@ -180,6 +180,7 @@ def test_nomads_dns_block_becomes_a_resolv_conf_before_prepare(job):
     (file,) = plan.early_files(job.spec())
 
     assert prepare_options(job)["-d"] == [f"custom:{file.path}"]
+    assert file.mode == 0o644  # pot copies it as it is, and not only root looks names up
     assert file.content == b"nameserver 1.1.1.1\nnameserver fe80::1%em0\nsearch a.example b\noptions ndots:2\n"
 
 

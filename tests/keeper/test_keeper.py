@@ -113,6 +113,14 @@ async def test_the_app_writes_to_the_logs_and_pot_does_not(bench: Bench) -> None
     assert "reported application error" in bench.home.start_log()
 
 
+async def test_what_the_app_makes_can_be_read_by_others(bench: Bench) -> None:
+    out = bench.reader(bench.stdout)
+    watch = await bench.launch("umask >&3")
+    await watch.ended()
+
+    assert int(out.communicate()[0], 8) == 0o022
+
+
 async def test_logs_end_before_the_keeper_is_over(bench: Bench) -> None:
     out, err = bench.reader(bench.stdout), bench.reader(bench.stderr)
     watch = await bench.launch("echo last >&3")

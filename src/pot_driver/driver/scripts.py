@@ -38,6 +38,7 @@ def write(new: Iterable[TaskFile]) -> None:
     for file in new:
         try:
             with os.fdopen(os.open(file.path, _NEW, file.mode), "wb") as target:
+                os.fchmod(target.fileno(), file.mode)  # whatever the agent's umask
                 target.write(file.content)
         except OSError as error:
             raise TryAgain(f"cannot write {file.path}: {error.strerror}") from error

@@ -11,7 +11,6 @@
 # It runs in a process group of its own, so that who must end it can end `pot start` with it.
 # Only builtins and pot are used, so that nothing here can be missing on a host.
 
-umask 077
 home=${0%/*}
 exec 9>&0 3>&1 4>&2 </dev/null >>"$home/start.log" 2>&1 || exit 1
 echo $$ >"$home/group" || exit 1

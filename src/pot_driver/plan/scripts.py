@@ -13,7 +13,7 @@ Not here: writing them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pot_driver.errors import ConfigError
 from pot_driver.spec import TaskSpec
@@ -72,7 +72,10 @@ def task_files(spec: TaskSpec, image_command: str | None, network_type: str) -> 
 def early_files(spec: TaskSpec) -> tuple[TaskFile, ...]:
     """What must be there before `pot prepare`: it copies the pot's resolv.conf."""
     content = spec.network.resolv_conf
-    return () if content is None else (_file(spec, RESOLV_CONF, content),)
+    if content is None:
+        return ()
+    # pot copies its mode, too, and all users of a pot look names up.
+    return (replace(_file(spec, RESOLV_CONF, content), mode=0o644),)
 
 
 def _start(spec: TaskSpec, image_command: str | None) -> str:
