@@ -17,9 +17,9 @@ JOB = Path(__file__).parent.parent.parent / "examples/web.nomad.hcl"
 STEPS = ["handshake", "fingerprint", "download", "start", "http", "log", "exec", "stats", "recover", "stop", "destroy"]
 
 
-def start(tmp_path: Path) -> subprocess.Popen[str]:
+def start(tmp_path: Path, *launcher: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [COMMAND, "demo", "--plain", str(JOB)],
+        [*launcher, COMMAND, "demo", "--plain", str(JOB)],
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -29,8 +29,8 @@ def start(tmp_path: Path) -> subprocess.Popen[str]:
     )
 
 
-def assert_shows_all(tmp_path: Path) -> None:
-    with start(tmp_path) as demo:
+def assert_shows_all(tmp_path: Path, *launcher: str) -> None:
+    with start(tmp_path, *launcher) as demo:
         output, _ = demo.communicate()
 
     assert demo.returncode == 0, output
@@ -43,6 +43,10 @@ def assert_shows_all(tmp_path: Path) -> None:
 def test_it_shows_every_step_with_its_seconds_and_can_be_run_again(tmp_path: Path) -> None:
     assert_shows_all(tmp_path)
     assert_shows_all(tmp_path)
+
+
+def test_one_need_not_be_root(tmp_path: Path) -> None:
+    assert_shows_all(tmp_path, "unshare", "--user", "--map-user=1000", "--map-group=1000")
 
 
 @pytest.mark.parametrize("step", ["handshake", "download", "start", "exec", "recover", "stop"])

@@ -17,6 +17,7 @@ from pathlib import Path
 from pot_driver.errors import DriverError
 
 ROOT_VARIABLE = "POT_SIM_ROOT"
+_POT_SIM = (sys.executable, "-m", "pot_driver.sim")
 # Not the agent's: two plugins that keep house in one place would clean up after each other.
 _FREEBSD_STATE = "/var/run/pot-driver-run"
 
@@ -32,6 +33,7 @@ class Installation:
     label: str
     plugin_config: Mapping[str, object]
     bin: Path | None = None  # the simulator's executables
+    launcher: tuple[str, ...] = ()  # before the plugin's argv: the plugin must be root
 
     @property
     def simulated(self) -> bool:
@@ -64,13 +66,14 @@ def simulated(root: Path) -> Installation:
         label=f"pot-sim in {root}, a simulated pot: this host is {platform.system()}",
         plugin_config={"host_path": f"{root}/bin:/usr/bin:/bin", "state_dir": f"{root}/driver"},
         bin=root / "bin",
+        launcher=() if os.geteuid() == 0 else (*_POT_SIM, "--root", str(root), "as-root"),
     )
 
 
 def pot_sim(root: Path, *arguments: str) -> str:
     """Run the simulator's own command; its words are the error."""
     done = subprocess.run(
-        [sys.executable, "-m", "pot_driver.sim", *arguments],
+        [*_POT_SIM, *arguments],
         env={**os.environ, ROOT_VARIABLE: str(root)},
         stdin=subprocess.DEVNULL,
         capture_output=True,

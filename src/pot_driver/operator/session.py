@@ -42,7 +42,7 @@ class Session:
         self.pot = pot
         self.console = console
         self.group = group
-        self.agent = Agent(plugin_argv(), pot.plugin_config, group=group, watcher=self)
+        self.agent = Agent((*pot.launcher, *plugin_argv()), pot.plugin_config, group=group, watcher=self)
         self.events: list[driver_pb2.DriverTaskEvent] = []
         self.changed = asyncio.Condition()
         self.recovered = asyncio.Event()

@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from pot_driver.sim import addresses, doctor, faults, images, install, signify
+from pot_driver.sim import addresses, doctor, faults, images, install, privilege, signify
 from pot_driver.sim import root as roots
 
 TYPE_CHECKING = False
@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
         ("reboot", _reboot, "as if the machine had lost its power and come up again"),
     ):
         verbs.add_parser(name, help=text).set_defaults(command=command)
+    become = verbs.add_parser(
+        "as-root", help="run a command as the user who is root here, if need be in a user namespace"
+    )
+    become.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
+    become.set_defaults(command=_as_root)
     _add_image(verbs.add_parser("image", help="image files").add_subparsers(required=True, metavar="ACTION"))
     key = verbs.add_parser("key", help="make BASE.sec and BASE.pub, to sign images with")
     key.add_argument("base")
@@ -100,6 +105,12 @@ def _reset(root: roots.Root, _: argparse.Namespace) -> int:
 def _reboot(root: roots.Root, _: argparse.Namespace) -> int:
     install.reboot(root)
     return 0
+
+
+def _as_root(root: roots.Root, asked: argparse.Namespace) -> int:
+    if problem := privilege.gain(root):
+        raise ValueError(problem)
+    os.execvp(asked.argv[0], asked.argv)
 
 
 def _doctor(root: roots.Root, _: argparse.Namespace) -> int:
