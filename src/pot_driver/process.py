@@ -240,7 +240,12 @@ class _Process:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self._ended.set)
 
-        threading.Thread(target=reap, name=f"reap-{popen.pid}", daemon=True).start()
+        try:
+            threading.Thread(target=reap, name=f"reap-{popen.pid}", daemon=True).start()
+        except RuntimeError as error:  # too many threads: nobody would ever see its end
+            self._signal_group(signal.SIGKILL)
+            reap()
+            raise TryAgain(f"cannot run a command: {error}") from error
         if popen.stdout is not None:
             self.stdout, transport = await _reader(popen.stdout)
             self._transports.append(transport)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
@@ -37,6 +38,15 @@ async def test_a_command_is_looked_up_on_the_host_path_alone() -> None:
 async def test_what_the_kernel_refuses_to_run_may_be_tried_again() -> None:
     with pytest.raises(TryAgain, match="Argument list too long"):
         await Processes().run(("sh", "-c", "true", "x" * (1 << 24)), timeout_s=10)
+
+
+async def test_a_command_whose_end_nobody_could_see_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    with pytest.raises(TryAgain, match="can't start new thread"):
+        await Processes().run(("sh", "-c", "exec sleep 1000"), timeout_s=10)
 
 
 async def test_a_command_that_takes_too_long_is_ended_with_its_children_and_its_last_words_are_told() -> None:
