@@ -28,7 +28,7 @@ EXEC_SCRIPT = "/secrets/.pot/exec.sh"  # in the pot
 OUTPUT_LIMIT = 64 * 1024  # of each stream of a command that is not streamed; Nomad uses 4 KiB
 TERMINAL = (24, 80)  # until the client tells its size
 DRAIN_S = 0.5  # silence after a command's end: who still holds its output is a daemon it left behind
-END_GRACE_S = 1.0  # from HUP and TERM to KILL when the user has left
+END_GRACE_S = 1.0  # from HUP and TERM to KILL when the user has left, or the time is over
 SIGNALLED = 128
 _REFUSAL = b"###>  The pot is not running"
 
@@ -44,6 +44,7 @@ async def run(pot: Pot, pot_name: str, command: Sequence[str], timeout_s: float,
         (pot.executable, *_argv(pot_name, command, script=script)),
         timeout_s=timeout_s or math.inf,
         limit_bytes=OUTPUT_LIMIT,
+        grace_s=END_GRACE_S,
     )
     if done.status == 1 and _is_refusal(done.stdout):
         raise _not_running(pot_name)

@@ -113,13 +113,13 @@ class Processes:
         return path
 
     async def run(
-        self, argv: Sequence[str], *, timeout_s: float, stdin: bytes | None = None, limit_bytes: int = 1 << 20
+        self, argv: Sequence[str], *, timeout_s: float, limit_bytes: int = 1 << 20, grace_s: float = TERM_GRACE_S
     ) -> Completed:
         """Run a command to its end and keep at most `limit_bytes` of each stream.
 
         TimedOut after `timeout_s`; then, and when cancelled, its whole process group is ended first.
         """
-        process = await self._spawn(argv, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+        process = await self._spawn(argv, stdin=subprocess.DEVNULL)
         out, err = bytearray(), bytearray()
         try:
             async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as pumps:
@@ -127,21 +127,19 @@ class Processes:
                     pumps.create_task(_drain(process.stdout, out, limit_bytes)),
                     pumps.create_task(_drain(process.stderr, err, limit_bytes)),
                 )
-                if stdin is not None:
-                    pumps.create_task(_feed(process, stdin))
                 status = await process.wait()
                 await asyncio.wait(drains, timeout=EOF_GRACE_S)
                 for drain in drains:
                     drain.cancel()
         except TimeoutError:
-            await process.end_group()
+            await process.end_group(grace_s=grace_s)
             said = (bytes(err) or bytes(out)).decode(errors="replace").strip()[-400:]
             raise TimedOut(
                 f"{' '.join(argv[:2])} took longer than {timeout_s:g} s and was ended"
                 + (f"; it last said: {said}" if said else "")
             ) from None
         except asyncio.CancelledError:
-            await process.end_group()
+            await process.end_group(grace_s=grace_s)
             raise
         finally:
             process.close()
@@ -351,9 +349,3 @@ async def _write(writer: asyncio.StreamWriter | None, data: bytes) -> None:
 async def _drain(reader: asyncio.StreamReader | None, kept: bytearray, limit: int) -> None:
     while data := await _read(reader):
         kept += data[: max(0, limit - len(kept))]
-
-
-async def _feed(process: _Process, data: bytes) -> None:
-    await _write(process.stdin, data)
-    if process.stdin is not None:
-        process.stdin.close()
