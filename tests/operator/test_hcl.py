@@ -135,5 +135,5 @@ def test_what_is_not_hcl_is_told_with_its_line() -> None:
 def test_a_missing_extra_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hcl2", None)
 
-    with pytest.raises(ConfigError, match=r"pot-driver\[hcl\].*nomad job run -output"):
+    with pytest.raises(ConfigError, match=r"python-hcl2.*nomad job run -output"):
         hcl.parse("", {})

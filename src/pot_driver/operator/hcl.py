@@ -31,7 +31,7 @@ _HEREDOC = re.compile(r"<<(-?)([^\n]+?)\r?\n(.*?)[ \t]*\2\r?\n?\Z", re.DOTALL)
 _HEREDOC_PART = re.compile(r"\$\$\{|%%\{|%\{|\$\{([^}]*)\}")
 _SCOPED = re.compile(r"\s*(var|local)\.([A-Za-z0-9_-]+)\s*")
 _AS_JSON = "JSON works: nomad job run -output JOB > job.json"
-_EXTRA_MISSING = f"HCL files need the extra `hcl` (pip install 'pot-driver[hcl]'); {_AS_JSON}"
+_EXTRA_MISSING = f"HCL files need another package (pip install 'python-hcl2>=8'); {_AS_JSON}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,10 @@ def _init(root: roots.Root, asked: argparse.Namespace) -> int:
     install.init(root)
     if asked.ncat:
         install.add_ncat(root)
+    if doctor.incapable():
+        return _doctor(root, asked)
     print(f'{root.path}: a root. eval "$(pot-sim --root {root.path} env)" puts its pot first on PATH')
-    return _doctor(root, asked) if doctor.incapable() else 0
+    return 0
 
 
 def _env(root: roots.Root, _: argparse.Namespace) -> int:
