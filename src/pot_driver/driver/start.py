@@ -169,6 +169,8 @@ async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, 
     _refuse([hooks, *lacking] if hooks else lacking)
     if plan.spec.network.hostname is not None:
         prepared.set_hostname(paths.conf(plan.pot_name), plan.spec.network.hostname)
+    if (dns := plan.spec.network.dns) is not None and dns.startswith("custom:"):
+        prepared.set_resolv_conf(paths.conf_dir(plan.pot_name), Path(dns.removeprefix("custom:")))
 
 
 def _verified(paths: PotPaths, plan: Plan) -> PotConf:

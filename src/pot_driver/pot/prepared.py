@@ -1,4 +1,4 @@
-"""A prepared pot's files, seen from the host: what its image lacks, and the one setting that pot has no command for.
+"""A prepared pot's files, seen from the host: what its image lacks, and two settings that pot has no command for.
 
 Symlinks in a pot's root are followed as the pot would, never into the host.
 
@@ -13,6 +13,8 @@ import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+
+from pot_driver import files
 
 _SYMLINKS = 32  # followed for one path, as kernels limit it
 
@@ -82,6 +84,13 @@ def set_hostname(conf: Path, hostname: str) -> None:
         file.writelines(f"{line}\n" for line in lines)
         os.fchmod(descriptor, stat.S_IMODE(conf.stat().st_mode))
     Path(changed).replace(conf)
+
+
+def set_resolv_conf(conf_dir: Path, source: Path) -> None:
+    """Let the pot have this resolv.conf: where the image has one of its own, pot clone puts that in its place."""
+    wanted, own = files.content(source), conf_dir / "resolv.conf"
+    if wanted is not None and files.content(own) != wanted:
+        own.write_bytes(wanted)
 
 
 def _lacks(root: Path, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""An import that was killed half way does not keep its image from ever running again on the node."""
+"""Images that pot does not manage: imported half, or with a resolv.conf of their own."""
 
 from __future__ import annotations
 
@@ -28,3 +28,16 @@ async def test_half_an_image_is_imported_again(stage: Stage) -> None:
 
         assert ended.result.exit_code == 3
         assert scene.left() == []
+
+
+async def test_the_jobs_resolv_conf_is_not_lost_for_the_images(stage: Stage) -> None:
+    async with stage() as scene:
+        installation.pot_sim(Path(scene.root.path), "image", "create", "named", "1.0")
+        await scene.pot("import", "-p", "named", "-t", "1.0", "-U", f"file://{scene.root.path}/images")
+        Path(scene.root.jails, "named_1_0/conf/resolv.conf").write_text("nameserver 192.0.2.1\n")
+        run = scene.place("grep -q 192.0.2.9 /etc/resolv.conf", config={"pot": "named", "dns": "custom:local/dns"})
+        (run.allocation.dir / "t/local/dns").write_text("nameserver 192.0.2.9\n")
+        await scene.start(run)
+
+        assert (await scene.wait(run)).result.exit_code == 0
+        await scene.destroy(run)
