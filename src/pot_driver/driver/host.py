@@ -11,15 +11,16 @@ from pathlib import Path
 
 import structlog
 
-from pot_driver import task_state
+from pot_driver import files, task_state
 from pot_driver.config import PluginConfig
 from pot_driver.errors import PotFailed
 from pot_driver.keeper import launch as keeper
 from pot_driver.keeper.home import Homes
 from pot_driver.model import TaskRecord
-from pot_driver.pot import layout
+from pot_driver.pot import layout, parse
 from pot_driver.pot.cli import Pot
 from pot_driver.pot.layout import PotPaths
+from pot_driver.pot.parse import PotConf
 from pot_driver.process import Processes
 
 log = structlog.get_logger()
@@ -54,6 +55,18 @@ class Host:
         """All tasks of which the state directory knows."""
         return [record for home in self.homes.all() if (record := self.record(home.path.name))]
 
+    async def disputed_ports(self, record: TaskRecord, conf: PotConf) -> list[str]:
+        """Neither Nomad nor pot minds that two tasks of a group have one port of the host forwarded."""
+        paths = await self.paths()
+        mine = {_host_port(export) for export in conf.export_ports}
+        problems = []
+        for other in await asyncio.to_thread(self.records):
+            if other.alloc_id == record.alloc_id and other.name != record.name:
+                theirs = parse.pot_conf(files.text(paths.conf(other.pot_name))).export_ports
+                both = sorted(mine & {_host_port(export) for export in theirs})
+                problems += [f'port {port} of the host is forwarded to task "{other.name}", too' for port in both]
+        return problems
+
     async def pot_start_works(self, pot_name: str) -> bool:
         """Whether its `pot start` goes on."""
         return await keeper.works(
@@ -84,3 +97,9 @@ class Host:
                     tmp=Path(self.config.pot_tmp or settings.get("POT_TMP") or paths.tmp),
                 )
         return self._paths
+
+
+def _host_port(export: str) -> str:
+    """Of "80:8080" and "udp:53:5353" what stands for the host."""
+    protocol, _, _ = export.rpartition(":")[0].rpartition(":")
+    return export.rpartition(":")[2] + (f"/{protocol}" if protocol else "")

@@ -107,11 +107,15 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         conf = _verified(paths, plan)
         # What was copied and what start mounts is what was checked.
         _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
+        mounts = parse.fscomp(files.text(paths.fscomp(plan.pot_name)))
+        _refuse(await asyncio.to_thread(prepared.leaks, paths.root(plan.pot_name), mounts))
         image_conf = parse.pot_conf(files.text(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
         scripts.write(planning.task_files(plan.spec, image_conf.cmd, conf.network_type))
         if conf.ips and plan.own_address:
             record = replace(record, network=DriverNetwork(addr=conf.ips[0], port_map=plan.port_map))
             home.save(task_state.encode(record))
+        for problem in await host.disputed_ports(record, conf):
+            tell(f"{problem}, and only one of them gets it: say in each task which `ports` are its own ([] for none)")
         await _start(host, paths, record, plan)
     if complaints := ends.complaints(home):
         tell(f"pot start: {complaints}")

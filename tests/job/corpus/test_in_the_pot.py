@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,23 @@ async def test_starttask_runs_exactly_the_planned_commands(a_client, node, tmp_p
 
     first = ran.index(planned.prepare.argv)
     assert ran[first : first + len(planned.commands)] == [step.argv for step in planned.commands]
+
+
+async def test_a_port_that_is_forwarded_to_two_tasks_of_a_group_is_told(a_client, node):
+    """Without `ports` both have the group's ports that say `to`."""
+    ports = (PortAsk(label="http", to=80), PortAsk(label="dns", to=53))
+    job = one(node, {"network_mode": None, "port_map": [{"http": "80"}]}, ports=ports)
+    side = Task(name="side", config={**job.groups[0].tasks[0].config, "port_map": None}, logs_disabled=True)
+    job = replace(job, groups=(replace(job.groups[0], tasks=(*job.groups[0].tasks, side)),))
+    async with a_client() as client, client.running(job) as web:
+        assert not [event for event in client.events if "too" in event]
+        request = web.allocation.task_config(side, client.agent.task_schema)
+        await client.agent.start_task(request)
+        await client.agent.destroy_task(request.id)
+        (told,) = [event for event in client.events if "too" in event]
+
+    (port,) = [port.value for port in web.allocation.ports if port.label == "http"]
+    assert told.startswith(f'port {port} of the host is forwarded to task "web", too')
 
 
 async def test_a_minimal_job_runs_eight_pot_commands(a_client, node, tmp_path):
