@@ -195,6 +195,23 @@ def test_symlinks_of_an_image_never_lead_into_the_host(root, path, inside):
     assert prepared.lookup(root, path) == (None if inside is None else root / inside)
 
 
+def test_what_pot_writes_stays_in_the_pot(root, tmp_path):
+    own = FscompEntry(source=str(tmp_path / "own"), destination="/usr/tmp")
+    (tmp_path / "own").mkdir()
+    (root / "tmp").symlink_to("usr/tmp")
+    assert prepared.leaks(root, [own]) == []
+
+    (root / "etc/hosts").symlink_to("/etc/hosts")
+    (tmp_path / "own/tinirc").symlink_to("../elsewhere")
+    found = prepared.leaks(root, [own])
+
+    assert [problem.partition(":")[0] for problem in found] == [
+        "pot would write /etc/hosts of the pot to the host's /etc/hosts",
+        f"pot would write /tmp/tinirc of the pot to the host's {tmp_path}/elsewhere",
+    ]
+    assert prepared.leaks(root, []) == found[:1]
+
+
 def test_what_the_image_lacks_is_named(root):
     found = prepared.problems(
         root, programs=["/bin/sh", "/bin/text", "/bin/realpath"], new_directories=["/srv", "/new"]

@@ -15,7 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pot_driver import files
+from pot_driver.pot.parse import FscompEntry
 
+_WRITTEN = ("/etc/hosts", "/etc/resolv.conf", "/tmp/tinirc")  # noqa: S108 - in a pot
 _SYMLINKS = 32  # followed for one path, as kernels limit it
 
 
@@ -30,6 +32,36 @@ def problems(root: Path, *, programs: Iterable[str], new_directories: Iterable[s
                 " name below it: copy its files one by one, to another place, or mount it"
             )
     return found
+
+
+def leaks(root: Path, mounts: Iterable[FscompEntry]) -> list[str]:
+    """The files that `pot start` would write outside of the pot.
+
+    It writes them as the host's root, by their path from the host: a symlink of the image, or in a directory that is
+    mounted there, would let it write anywhere.
+    """
+    return [
+        f"pot would write {path} of the pot to the host's {real}: a symlink of the image, or in what is mounted there,"
+        " leads out of the pot"
+        for path in _WRITTEN
+        if (real := _outside(root, list(mounts), path))
+    ]
+
+
+def _outside(root: Path, mounts: list[FscompEntry], path: str) -> str:
+    """Where the path leads on the host, "" when that is inside the pot or what is mounted in it."""
+    top = os.path.realpath(root)
+    real = os.path.realpath(f"{top}{path}")
+    if not real.startswith(f"{top}/"):
+        return real
+    inside = real.removeprefix(top)
+    over = [entry for entry in mounts if entry.source.startswith("/") and inside.startswith(f"{entry.destination}/")]
+    if not over:
+        return ""
+    last = max(over, key=lambda entry: len(entry.destination))
+    top = os.path.realpath(last.source)
+    real = os.path.realpath(top + inside.removeprefix(last.destination))
+    return "" if real.startswith(f"{top}/") else real
 
 
 def was_copied(root: Path, source: Path, destination: str) -> bool:
