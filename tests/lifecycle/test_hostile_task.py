@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -46,3 +47,21 @@ async def test_a_link_in_the_place_of_the_directory_of_logs_is_not_followed(stag
         again = scene.place(after=run)
         with pytest.raises(grpc.aio.AioRpcError, match="cannot open the task's log"):
             await scene.plugin.driver.StartTask(pb.StartTaskRequest(task=again.config))
+
+
+async def test_what_pot_writes_into_a_mounted_directory_does_not_follow_a_tasks_link(
+    stage: Stage, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    async with stage() as scene:
+        run = scene.place(f"ln -sf {victim} /etc/hosts; {IDLE}", config={"mount": ["local/etc:/etc"]})
+        (run.allocation.dir / "t/local/etc").mkdir()
+        await scene.start(run)
+        await run.heard(b"ready\n")
+        await scene.destroy(run)
+
+        again = scene.place(after=run)
+        with pytest.raises(grpc.aio.AioRpcError, match=r"pot would write /etc/hosts .* leads out of the pot"):
+            await scene.plugin.driver.StartTask(pb.StartTaskRequest(task=again.config))
+        assert not victim.exists()
+        assert scene.left() == []
