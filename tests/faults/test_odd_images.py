@@ -1,4 +1,4 @@
-"""Images that pot does not manage: imported half, or with a resolv.conf of their own."""
+"""Images that are unlike others: imported half, with a resolv.conf or variables of their own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pot_driver.operator import installation
+from tests.lifecycle.scene import GATED
 
 if TYPE_CHECKING:
     from tests.lifecycle.conftest import Stage
@@ -40,4 +41,18 @@ async def test_the_jobs_resolv_conf_is_not_lost_for_the_images(stage: Stage) -> 
         await scene.start(run)
 
         assert (await scene.wait(run)).result.exit_code == 0
+        await scene.destroy(run)
+
+
+async def test_commands_in_a_pot_see_the_images_variables_as_the_app_does(stage: Stage) -> None:
+    async with stage() as scene:
+        installation.pot_sim(Path(scene.root.path), "image", "create", "vars", "1.0")
+        await scene.pot("import", "-p", "vars", "-t", "1.0", "-U", f"file://{scene.root.path}/images")
+        await scene.pot("set-env", "-p", "vars_1_0", "-E", 'SAID=by "the" image', "-E", "BOTH=image")
+        show = 'echo "$SAID, $BOTH"'
+        run = await scene.begin(f"{show}; {GATED}", config={"pot": "vars"}, env={"BOTH": "task"})
+        inside = await scene.agent.exec_task(run.id, ["/bin/sh", "-c", show], 30)
+
+        assert bytes(run.output["stdout"]).startswith(b'by "the" image, task\n')
+        assert inside.stdout == b'by "the" image, task\n'
         await scene.destroy(run)

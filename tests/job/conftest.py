@@ -16,6 +16,7 @@ from pot_driver.config import decode_plugin
 from pot_driver.errors import ConfigError
 from pot_driver.model import Port, Resources, TaskConfig
 from pot_driver.plan import Plan
+from pot_driver.pot.parse import PotConf
 from pot_driver.spec import TaskSpec
 
 ALLOC = "0f8e1d2c-0000-4000-8000-00000000aa01"
@@ -80,7 +81,7 @@ class Job:
         return only
 
     def script(self, name: str, image_command: str | None = None, network_type: str = "public-bridge") -> str:
-        files = plan.task_files(self.spec(), image_command, network_type)
+        files = plan.task_files(self.spec(), image_command, PotConf(network_type=network_type))
         (content,) = [file.content for file in files if file.path.endswith(f"/{name}")]
         return content.decode()
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pot_driver.plan import task_files
+from pot_driver.pot.parse import PotConf
 
 NASTY = st.text(st.sampled_from(" \t\n'\"$`\\#*?;&|<>(){}[]~!%=-äß漢a1"), max_size=30)
 TEXT = NASTY | st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
@@ -199,4 +200,4 @@ def test_no_value_of_the_environment_is_in_any_pot_command(job):
 
 
 def test_the_files_are_for_root_alone(job):
-    assert {file.mode for file in task_files(job.config_with(exec_stop="x").spec(), None, "inherit")} == {0o600}
+    assert {file.mode for file in task_files(job.config_with(exec_stop="x").spec(), None, PotConf())} == {0o600}

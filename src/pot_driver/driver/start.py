@@ -110,7 +110,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         mounts = parse.fscomp(files.text(paths.fscomp(plan.pot_name)))
         _refuse(await asyncio.to_thread(prepared.leaks, paths.root(plan.pot_name), mounts))
         image_conf = parse.pot_conf(files.text(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
-        scripts.write(planning.task_files(plan.spec, image_conf.cmd, conf.network_type))
+        scripts.write(planning.task_files(plan.spec, image_conf.cmd, conf))
         if conf.ips and plan.own_address:
             record = replace(record, network=DriverNetwork(addr=conf.ips[0], port_map=plan.port_map))
             home.save(task_state.encode(record))

@@ -3,7 +3,7 @@
     start.sh   the pot's command: marks that it runs, takes the task's log descriptors, becomes the command
     exec.sh    the same surroundings for a command of `nomad alloc exec` or a script check
     stop.sh    the job's `exec_stop`
-    env.sh     the task's variables
+    env.sh     the image's variables, and the task's
 
 So no value passes through arguments, syslog, pot.conf or a log, and every byte arrives. Readable by root alone.
 
@@ -12,10 +12,11 @@ Not here: writing them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pot_driver.errors import ConfigError
+from pot_driver.pot.parse import PotConf
 from pot_driver.spec import TaskSpec
 from pot_driver.spec.command import quoted
 from pot_driver.spec.environment import listening
@@ -51,16 +52,16 @@ class TaskFile:
     mode: int = 0o600
 
 
-def task_files(spec: TaskSpec, image_command: str | None, network_type: str) -> tuple[TaskFile, ...]:
+def task_files(spec: TaskSpec, image_command: str | None, conf: PotConf) -> tuple[TaskFile, ...]:
     """The files for one run. `image_command`: the image's own command line, for a job without one.
 
-    `network_type`: the prepared pot's, which only then is known if it is the image's.
+    `conf`: the prepared pot's: only then is known what the image brings.
     """
     variables = spec.environment.variables
-    if spec.network.type is None and network_type != "inherit":
+    if spec.network.type is None and conf.network_type != "inherit":
         variables = listening(variables, spec.network.exports)
     files = {
-        "env.sh": _env(variables),
+        "env.sh": _env(conf.env, variables),
         "start.sh": _start(spec, image_command),
         "exec.sh": _HEAD + "cd /\n" + _as_user(spec.user, ' "$@"') + _ENVIRONMENT + 'exec "$@"\n',
     }
@@ -106,8 +107,9 @@ def _as_user(user: str | None, rest: str = "") -> str:
     )
 
 
-def _env(variables: Mapping[str, str]) -> str:
-    return _HEAD + "".join(f"export {name}={quoted(value)}\n" for name, value in variables.items())
+def _env(image: Sequence[str], variables: Mapping[str, str]) -> str:
+    lines = [*image, *(f"{name}={quoted(value)}" for name, value in variables.items())]
+    return _HEAD + "".join(f"export {line}\n" for line in lines)
 
 
 def _file(spec: TaskSpec, name: str, text: str) -> TaskFile:

@@ -47,6 +47,7 @@ class PotConf:
     memory: str = ""  # as set-rss took it, e.g. "64M"
     cpus: str = ""
     hosts: frozenset[str] = frozenset()  # "ADDRESS NAME"
+    env: tuple[str, ...] = ()  # each is behind `export ` what the pot's shell reads at its start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +94,15 @@ def exit_code(last_run_stats: bytes) -> int | None:
 def pot_conf(text: str) -> PotConf:
     """Read pot.conf: the first line of a key counts, as for pot itself."""
     first: dict[str, str] = {}
-    hosts = set()
-    for line in text.splitlines():
+    hosts, env = set(), []
+    for line in text.split("\n"):
         key, equals, value = line.partition("=")
         if equals and not key.startswith("#"):
             first.setdefault(key, value)
         if key == "pot.hosts":
             hosts.add(value.strip())
+        elif key == "pot.env":
+            env.append(value)
     attribute = "pot.attr."
     return PotConf(
         cmd=first.get("pot.cmd") or None,
@@ -115,6 +118,7 @@ def pot_conf(text: str) -> PotConf:
         memory=_bare(first.get("pot.rss.memory", "")),
         cpus=_bare(first.get("pot.rss.cpus", "")),
         hosts=frozenset(hosts),
+        env=tuple(env),
     )
 
 
