@@ -6,6 +6,7 @@ Not here: anything that looks into the plugin.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -127,12 +128,12 @@ def a_client() -> Callable[..., AbstractAsyncContextManager[Client]]:
 
 
 @asynccontextmanager
-async def _a_client(allocs: Path, **plugin_config: object) -> AsyncIterator[Client]:
+async def _a_client(allocs: Path, *, launcher: tuple[str, ...] = (), **plugin_config: object) -> AsyncIterator[Client]:
     """A client with a plugin that is configured and has answered its first fingerprint."""
     watcher = Watcher()
     try:
         async with asyncio.TaskGroup() as group:
-            agent = Agent(PLUGIN, plugin_config, group=group, watcher=watcher)
+            agent = Agent((*launcher, *PLUGIN), plugin_config, group=group, watcher=watcher)
             await agent.launch()
             try:
                 await agent.configure()
@@ -194,6 +195,12 @@ def sim(tmp_path_factory: pytest.TempPathFactory) -> installation.Installation:
     pot = installation.simulated(root)
     installation.pot_sim(root, "image", "create", "shell", "1.0")
     return pot
+
+
+@pytest.fixture
+def as_root() -> tuple[str, ...]:
+    """What makes an ordinary user root in the eyes of a plugin that it launches."""
+    return () if os.getuid() == 0 else ("unshare", "--user", "--map-root-user")
 
 
 @pytest.fixture

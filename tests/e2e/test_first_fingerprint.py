@@ -6,6 +6,8 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pot_driver._proto.plugins.drivers.proto import driver_pb2
 
 if TYPE_CHECKING:
@@ -16,11 +18,14 @@ if TYPE_CHECKING:
 Health = driver_pb2.FingerprintResponse.HealthState
 
 
-async def test_without_pot_the_driver_is_undetected_and_says_so(tmp_path: Path, allocs: Path, a_client: Any) -> None:
+@pytest.mark.namespaces
+async def test_without_pot_the_driver_is_undetected_and_says_so(
+    tmp_path: Path, allocs: Path, a_client: Any, as_root: tuple[str, ...]
+) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     config = {"host_path": f"{empty}:/usr/bin:/bin", "state_dir": str(tmp_path / "state")}
-    async with a_client(allocs, **config) as client:
+    async with a_client(allocs, launcher=as_root, **config) as client:
         answer = await client.agent.fingerprint()
 
     assert answer.health == Health.UNDETECTED
@@ -28,14 +33,15 @@ async def test_without_pot_the_driver_is_undetected_and_says_so(tmp_path: Path, 
     assert str(empty) in answer.health_description
 
 
+@pytest.mark.namespaces
 async def test_with_a_pot_that_hangs_the_first_answer_comes_before_pot_ends(
-    scripted: ScriptedPot, allocs: Path, a_client: Any
+    scripted: ScriptedPot, allocs: Path, a_client: Any, as_root: tuple[str, ...]
 ) -> None:
     asked = scripted.root / "asked"
     os.mkfifo(asked)
     scripted.script("pot", f"trap '' TERM\n: >{asked}\nwhile kill -0 $PPID; do sleep 0.2; done")
     waiting = asyncio.create_task(asyncio.to_thread(asked.read_bytes))
-    async with a_client(allocs, **scripted.config) as client:
+    async with a_client(allocs, launcher=as_root, **scripted.config) as client:
         await waiting  # pot runs, for as long as the plugin does
         answer = await client.agent.fingerprint()
 

@@ -254,7 +254,7 @@ _RECONCILER = Block(
     make=values.ReconcilerOptions,
     doc="Finding and removing pots that belong to no task (a crash at the wrong moment leaves some).",
     options=(
-        _flag("enabled", "true", "Look for them."),
+        _flag("enabled", "true", "Look for pots of this client that belong to no task, and destroy them."),
         _time("period", "How often.", default='"5m"', field="period_s"),
         _time(
             "creation_grace",
