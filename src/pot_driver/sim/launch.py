@@ -103,6 +103,7 @@ def launch(pot: Pot, name: str) -> int:
 
 def _write_command(pot: Pot, name: str, *, scripted: bool) -> list[str]:
     text = "\n".join(conf.get_lines(pot.root, name, "pot.cmd")) or "sh /etc/rc"
+    pot.log("info", ("-E", "-p", name))  # whose output becomes part of the script
     if scripted:
         tinirc.environment(pot.root, name, facts.exports(pot, name))
         tinirc.finish(pot.root, name, text, bridged=conf.network_type(pot.root, name).endswith("-bridge"))

@@ -176,7 +176,7 @@ class Pot:
         from pot_driver.sim import syslog  # noqa: PLC0415 (the silent commands are the frequent ones)
 
         priority = f"{self.config['POT_LOG_FACILITY']}.{'debug' if silent else 'info'}"
-        syslog.log(self.root, priority, " ".join((f"pot-{verb}", *args)))
+        syslog.log(self.root, priority, f"pot-{verb} {' '.join(args)}")
 
 
 def open_session(script: str, root: Root) -> Pot:
