@@ -175,3 +175,14 @@ def test_a_flavour_s_script_runs_in_the_new_pot(sim: Simulator) -> None:
     done = sim.ok(f"clone -P p_a1 -p d -f {script}")
     assert done.lines == ["===>  Starting the pot d", copied.format(sim.m("d")), "in d"]
     assert not sim.lives("d")
+
+
+@pytest.mark.parametrize("odd", [".", "..", "../jails/p_a1", "p_a1/"])
+def test_a_name_that_leads_elsewhere_is_no_pot(sim: Simulator, odd: str) -> None:
+    """It may be a directory, but zfs knows no such dataset."""
+    sim.prepare("p", "true")
+
+    for command in (f"start -p {odd}", f"destroy -F -p {odd}", f"set-env -p {odd} -E A=1"):
+        ended = sim.pot(*command.split())
+        assert (ended.status, ended.lines[0]) == (1, f"###>   zfs dataset {odd} not found"), command
+    assert sim.ok("ls -q").lines == ["p_a1", "web_1_0"]

@@ -189,7 +189,7 @@ def open_session(script: str, root: Root) -> Pot:
     place = Root(
         root.path,
         fs=known.get("POT_FS_ROOT", ""),
-        tmp=known.get("POT_TMP", ""),
+        tmp=known.get("POT_TMP", "") or "/tmp",
         cache=known.get("POT_CACHE", ""),
     )
     _forget_coerced_locale()

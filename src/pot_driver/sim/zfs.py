@@ -29,7 +29,8 @@ class ZfsError(ToolFailed):
 
 
 def exists(root: Root, dataset: str) -> bool:
-    return bool(dataset) and os.path.isdir(_meta(root, dataset))
+    """No component of a dataset's name is empty, or leads somewhere else."""
+    return not {"", ".", ".."} & set(dataset.split("/")) and os.path.isdir(_meta(root, dataset))
 
 
 def mountpoint(root: Root, dataset: str) -> str:
