@@ -50,6 +50,18 @@ async def test_an_orphan_is_removed_and_nobody_elses_pot_is(stage: Stage) -> Non
         assert scene.left() == []
 
 
+async def test_a_plugin_that_no_task_has_come_to_removes_what_lost_its_allocation(stage: Stage) -> None:
+    """It does not know yet where this client's allocations lie."""
+    async with stage() as scene:
+        orphan = await scene.begin(QUIET)
+        await scene.crash()
+        shutil.rmtree(orphan.allocation.dir)
+        await scene.launch(reconciler=SOON)
+        await scene.until_told(f"Removed pot {orphan.pot}, which belonged to no task")
+
+        assert scene.left() == []
+
+
 async def test_a_dry_run_only_says_what_it_would_do(stage: Stage) -> None:
     async with stage() as scene:
         owned, orphan = await scene.begin(GATED), await scene.begin(QUIET)

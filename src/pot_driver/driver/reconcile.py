@@ -122,10 +122,10 @@ class Reconciler:
         return found
 
     async def _is_ours(self, host: Host, pot_name: str) -> bool:
-        """Whether this client made it."""
+        """Whether this client made it, or nobody can want it any more."""
         record = host.record(pot_name)
         if record is not None:
-            return self._is_here(record.secrets_dir)
+            return self._is_here(record.secrets_dir) or _allocation_is_gone(record)
         paths = await host.paths()
         if not paths.pot(pot_name).exists():
             return True  # a state directory that was just begun, or emptied when the host came up
