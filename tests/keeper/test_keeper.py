@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -45,6 +45,7 @@ class Bench:
     stderr: Path
     gate: Path  # where the app waits, when its text says GATE
     last_gate: Path  # and when it says it again
+    written: list[int] = field(default_factory=list)  # held open until the keeper writes
 
     async def launch(self, app: str) -> Watch:
         # One pipe for each place: the writer of the first may be there when the second is read.
@@ -61,6 +62,8 @@ class Bench:
             stderr_path=str(self.stderr),
             timeout_s=10,
         )
+        while self.written:
+            os.close(self.written.pop())
         return Watch(self.home)
 
     def open_gate(self) -> None:
@@ -70,7 +73,10 @@ class Bench:
         self.last_gate.write_text("go\n")
 
     def reader(self, fifo: Path) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE)
+        """Reads until the end; it has begun, or what is written before it comes would be lost."""
+        reader = subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE)
+        self.written.append(os.open(fifo, os.O_WRONLY))
+        return reader
 
 
 @pytest.fixture(params=SHELLS)
@@ -145,9 +151,10 @@ async def test_a_killed_keeper_leaves_no_record_and_the_app_running(bench: Bench
 
 @pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGTERM])
 async def test_hang_up_and_term_do_not_end_the_keeper(bench: Bench, signum: signal.Signals) -> None:
-    watch = await bench.launch("GATE; exit 4")
+    watch = await bench.launch("GATE; GATE; exit 4")
+    bench.open_gate()  # the app runs, so the keeper is ready
     os.kill(await keeper_pid(bench), signum)
-    bench.open_gate()
+    bench.open_last_gate()
     await watch.ended()
 
     assert bench.home.exit_record() == record.ExitRecord(start_status=125, exit_code=4)
