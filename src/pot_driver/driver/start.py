@@ -15,18 +15,17 @@ Not here: what is wrong with a job (see `spec`), the order of pot's commands (se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from pot_driver import files, spec, task_state
 from pot_driver import plan as planning
-from pot_driver.driver import ends, scripts
+from pot_driver.driver import ends, scripts, steps
 from pot_driver.driver.host import Host
+from pot_driver.driver.steps import Tell
 from pot_driver.errors import DriverError, PotFailed, TimedOut, TryAgain
 from pot_driver.images import Images
 from pot_driver.keeper.launch import Watch, launch
@@ -34,22 +33,14 @@ from pot_driver.model import DriverNetwork, TaskRecord
 from pot_driver.plan import Plan
 from pot_driver.pot import command, parse, prepared
 from pot_driver.pot.cli import failure, kind_of
-from pot_driver.pot.command import PotStep
 from pot_driver.pot.layout import PotPaths, image_pot
 from pot_driver.pot.parse import PotConf
-from pot_driver.process import Completed
 from pot_driver.tasks import Task
 
 log = structlog.get_logger()
 
-Tell = Callable[[str], None]  # a task event
-
 WANTED_POLL_S = 1.0
 BEGAN_POLL_S = 0.05
-SLOW_S = 5.0  # after which a step that waits for pot's lock is told
-LAST_MOMENT_S = 5.0
-SET_HOSTS_TRIES = 5
-SET_HOSTS_PAUSE_S = 0.5
 
 
 async def while_wanted(task: Task, alloc_dir: str, work: Awaitable[TaskRecord]) -> TaskRecord:
@@ -103,7 +94,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         await _prepare(host, paths, record, plan, tell)
         _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
         for step in plan.steps:
-            await _not_cut(_run(host, step, tell))
+            await steps.not_cut(steps.run(host, step, tell))
         conf = _verified(paths, plan)
         # What was copied and what start mounts is what was checked.
         _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
@@ -162,12 +153,7 @@ async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, 
     tell(f"Preparing pot {plan.pot_name}")
     await asyncio.to_thread(scripts.begin, record)
     scripts.write(planning.early_files(plan.spec))
-    done = await _prepare_alone(host, paths, plan, tell)
-    # pot prepare ends with 0 after failures inside; what it says and what is there tell.
-    claimed = f"Prepared the pot {plan.pot_name}".encode() in done.stdout
-    made = paths.conf(plan.pot_name).is_file() and paths.root(plan.pot_name).is_dir()
-    if not claimed or not made:
-        raise failure(plan.prepare, done)
+    await _prepare_alone(host, paths, plan, tell)
     hooks = planning.refused_hooks(plan, [file.name for file in paths.conf_dir(plan.pot_name).iterdir()])
     lacking = prepared.problems(paths.root(plan.pot_name), programs=plan.programs, new_directories=plan.new_directories)
     _refuse([hooks, *lacking] if hooks else lacking)
@@ -195,93 +181,39 @@ def _refuse(problems: list[str]) -> None:
         raise PotFailed(f"cannot start the task: {'; '.join(problems)}")
 
 
-async def _run(host: Host, step: PotStep, tell: Tell) -> Completed:
-    if step.verb == "set-hosts":
-        return await _set_hosts(host, step)
-    slow = asyncio.get_running_loop().call_later(
-        SLOW_S, tell, f"Waiting for pot {step.verb}: pot does this for one pot at a time"
-    )
-    if not step.locked:
-        slow.cancel()
-    try:
-        return await host.pot.run(step)
-    finally:
-        slow.cancel()
-
-
-async def _not_cut(work: Coroutine[Any, Any, Completed]) -> Completed:
-    """When the start is given up, a command has a moment to end by itself.
-
-    Cut in the middle, mount-in and copy-in leave mounts that no other command of pot undoes, and set-hosts a file that
-    is in everybody's way.
-    """
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(_outcome(work))
-        try:
-            await asyncio.wait([running])
-        except asyncio.CancelledError:
-            await asyncio.wait([running], timeout=LAST_MOMENT_S)
-            raise
-    outcome = running.result()
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
-
-
-async def _outcome(work: Coroutine[Any, Any, Completed]) -> Completed | Exception:
-    try:
-        return await work
-    except Exception as error:  # noqa: BLE001 - raised again by who waits
-        return error
-
-
-async def _set_hosts(host: Host, step: PotStep) -> Completed:
-    """One at a time on the host: also another agent's driver or an administrator may be at it."""
-    async with host.set_hosts:
-        file = (await host.paths()).set_hosts
-        first = _identity(file)
-        for _ in range(SET_HOSTS_TRIES - 1):
-            with suppress(TryAgain):
-                return await host.pot.run(step)
-            await asyncio.sleep(SET_HOSTS_PAUSE_S)
-        if first is not None and first == _identity(file):
-            log.warning("a pot set-hosts that was killed left its file, it is removed", file=str(file))
-            file.unlink(missing_ok=True)
-        return await host.pot.run(step)
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        found = file.lstat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns
-
-
-async def _prepare_alone(host: Host, paths: PotPaths, plan: Plan, tell: Tell) -> Completed:
+async def _prepare_alone(host: Host, paths: PotPaths, plan: Plan, tell: Tell) -> None:
     """Prepare, once more if what a killed `pot prepare` left was in the way."""
     try:
-        return await _run(host, plan.prepare, tell)
+        return await _prepare_once(host, paths, plan, tell)
     except DriverError as error:
         left = _in_the_way(paths, plan, str(error))
         if not left:
             raise
     log.warning("pot prepare was killed here before, what it left is destroyed", pot=left)
     await host.pot.run(command.destroy(left))
-    return await _run(host, plan.prepare, tell)
+    return await _prepare_once(host, paths, plan, tell)
+
+
+async def _prepare_once(host: Host, paths: PotPaths, plan: Plan, tell: Tell) -> None:
+    """Pot prepare ends with 0 after failures inside; what it says and what is there tell."""
+    done = await steps.run(host, plan.prepare, tell)
+    claimed = f"Prepared the pot {plan.pot_name}".encode() in done.stdout
+    made = paths.conf(plan.pot_name).is_file() and paths.root(plan.pot_name).is_dir()
+    if not claimed or not made:
+        raise failure(plan.prepare, done)
 
 
 def _in_the_way(paths: PotPaths, plan: Plan, said: str) -> str:
     """The pot that a killed `pot prepare` left, "" when there is none: our own, or half of the image.
 
     A dead plugin's prepare may have gone on and made our pot. zfs receives an image's dataset and its root one after
-    the other; with one of them pot takes the image for absent, and cannot import it again.
+    the other; with the first alone pot takes the image for whole or for absent, and can neither clone nor import it.
     """
     if "already exists" in said and paths.pot(plan.pot_name).exists():
         return plan.pot_name
     image = image_pot(plan.image.pot, plan.image.tag)
-    half = "not found after import" in said and paths.pot(image).exists() and not paths.root(image).is_dir()
-    return image if half else ""
+    useless = "not found after import" in said or "has no snap" in said
+    return image if useless and paths.pot(image).exists() and prepared.is_empty(paths.root(image)) else ""
 
 
 async def _start(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan) -> None:

@@ -54,8 +54,7 @@ class Store:
 
     def imported(self, pot: str, tag: str) -> bool:
         """Whether pot has it and will not ask for its files."""
-        name = image_pot(pot, tag)
-        return self.paths.conf(name).exists() and self.paths.root(name).is_dir()
+        return self.paths.conf(image_pot(pot, tag)).exists()
 
     def missing(self, image: ImageRef, pot: str, tag: str) -> tuple[str, ...]:
         """Which files of `pot` at `tag`, the image or a parent, are not in the cache: small ones first."""

@@ -64,6 +64,11 @@ def _outside(root: Path, mounts: list[FscompEntry], path: str) -> str:
     return "" if real.startswith(f"{top}/") else real
 
 
+def is_empty(root: Path) -> bool:
+    """Whether there is nothing in a pot's root, or no root."""
+    return not root.is_dir() or not any(root.iterdir())
+
+
 def was_copied(root: Path, source: Path, destination: str) -> bool:
     """Whether something is where `pot copy-in` should have put it."""
     inside = lookup(root, destination)
