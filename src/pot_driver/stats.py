@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 COMMAND_S = 5.0  # more than any of these takes on a host that is not in trouble
 PARALLEL = 4  # hundreds of tasks are measured every second
 WINDOW_S = 10.0  # over which CPU use is averaged: rctl counts whole seconds
-TOLD = 2  # failures in a row: the one at a task's end means nothing
+TOLD = 5  # failures in a row: while pot clears up after a jail that has ended they mean nothing
 KIB = 1024
 _PROCESS = re.compile(r"\s*(\d+)\s+(\d+)\s+(\d+(?::\d+)*(?:[.,]\d+)?)\s*")  # rss vsz time
 
