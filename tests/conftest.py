@@ -10,6 +10,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 # Before gRPC is imported: its fork handlers can hang a child that pot-sim forks in a process which has used gRPC.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+# A machine may be busy: no example fails for having taken long.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 IN_CI = bool(os.environ.get("CI"))
 
