@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 
 def log(root: Root, priority: str, message: str) -> None:
-    """One line as FreeBSD's `syslogd -vv` writes it; a newline becomes a blank."""
+    """One line as FreeBSD's `syslogd -vv` writes it; a newline becomes a blank.
+
+    Lost for those who may look at a root of somebody else's and not write to it, where syslogd would take theirs.
+    """
     now = time.localtime()
     stamp = time.strftime("%b ", now) + f"{now.tm_mday:2} " + time.strftime("%H:%M:%S", now)
     line = f"{stamp} <{priority}> {os.uname().nodename} pot: {message}".replace("\n", " ")
-    descriptor = os.open(root.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(root.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except PermissionError:
+        return
     try:
         os.write(descriptor, encode(line + "\n"))
     finally:
