@@ -1,10 +1,12 @@
 # A web server in a pot.
 #
-#   nomad job run examples/web.nomad.hcl            on a cluster with FreeBSD clients
-#   pot-driver run examples/web.nomad.hcl           on this machine, without Nomad
-#   scripts/demo                                    with an image made for it, step by step
+# scripts/demo shows it step by step. On this machine, without Nomad:
 #
-# The image is web-image/ beside this file: pot-sim image create web 1.0 --from examples/web-image
+#   export POT_SIM_ROOT=/tmp/pots
+#   pot-sim init && pot-sim image create web 1.0 --from examples/web-image
+#   pot-driver run --var images=file:///tmp/pots/images examples/web.nomad.hcl
+#
+# On a cluster with FreeBSD clients `images` is the URL of a web server with the image.
 
 variable "images" {
   type        = string

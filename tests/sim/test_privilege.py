@@ -80,6 +80,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     made.close()
 
 
+@pytest.mark.slow
 def test_without_privileges_a_pot_runs_all_the_same(house: House, until: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "file").write_text("from the host")

@@ -82,7 +82,8 @@ class _Supervisor:
             await run.start()
             self._starting = None
             step.result = f"task {run.task.name} runs in pot {run.pot_name}"
-            step.more = run.places()
+        for place in run.places():
+            self._session.console.note(place)
         self._started.append(run)
         self._stop_interrupted()
         if run.task.leader:
