@@ -16,6 +16,7 @@ from pot_driver.pot.cli import Pot
 from pot_driver.process import Processes
 
 from .mirror import WEB, Cache, Mirror
+from .running import NAME, POT, Holders
 
 
 @dataclass(frozen=True)
@@ -108,3 +109,20 @@ def gate() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
+
+
+@pytest.fixture
+def pot_host(host: ScriptedHost) -> ScriptedHost:
+    """A host on which the pot NAME runs."""
+    host.script("pot", POT)
+    (host.root / "running").mkdir()
+    (host.root / "running" / NAME).touch()
+    return host
+
+
+@pytest.fixture
+def holders(tmp_path: Path) -> Iterator[Holders]:
+    """Processes whose end a test waits for."""
+    holders = Holders(tmp_path)
+    yield holders
+    holders.close()
