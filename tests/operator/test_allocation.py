@@ -119,9 +119,13 @@ def test_config_is_interpolated_and_an_unknown_variable_is_refused(tmp_path: Pat
     config = allocation.task_config(task, ANY)
     assert msgpack.unpackb(config.msgpack_driver_config) == {"x": ["-p", "80", {"k": "t ${kept}"}]}
 
-    wrong = Task(name="t", config={"x": "${NOMAD_PORT_https}"})
-    with pytest.raises(ConfigError, match=r'config\.x: Unknown variable; There is no variable "\${NOMAD_PORT_https}"'):
+    wrong = Task(name="t", config={"x": "${NOMAD_PORT_https}", "y": ["${attr.cpu.arch}"]})
+    with pytest.raises(ConfigError) as error:
         allocation.task_config(wrong, ANY)
+    assert error.value.problems == (
+        'task "t": config.x: Unknown variable; There is no variable "${NOMAD_PORT_https}"',
+        'task "t": config.y[0]: Unknown variable; There is no variable "${attr.cpu.arch}"; a Nomad client may know it',
+    )
 
 
 def test_each_start_has_an_id_of_its_own(tmp_path: Path) -> None:

@@ -96,8 +96,7 @@ class Allocation:
         """What StartTask gets. Each call is a start of its own, with an ID of its own."""
         env = self.env(task)
         variables = {**self._node(), **env}
-        where = f'task "{task.name}": config'
-        config = {key: interpolation.expand(value, variables, f"{where}.{key}") for key, value in task.config.items()}
+        config = _expanded(task.config, variables, f'task "{task.name}": config')
         return driver_pb2.TaskConfig(
             id=f"{self.id}/{task.name}/{uuid.uuid4().hex[:8]}",
             name=task.name,
@@ -215,6 +214,19 @@ class Allocation:
         if dns is None:
             return None
         return driver_pb2.DNSConfig(servers=dns.servers, searches=dns.searches, options=dns.options)
+
+
+def _expanded(config: Mapping[str, object], variables: Mapping[str, str], where: str) -> Mapping[str, object]:
+    found: dict[str, object] = {}
+    problems: list[str] = []
+    for key, value in config.items():
+        try:
+            found[key] = interpolation.expand(value, variables, f"{where}.{key}")
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return found
 
 
 def _group_port_env(port: Port) -> dict[str, str]:

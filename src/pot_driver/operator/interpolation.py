@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
 _TEMPLATE = re.compile(r"\$\$\{|%%\{|\$\{([^}]*)\}|%\{")
+_CLIENTS = ("attr.", "device.", "meta.", "node.")
 _ENV_INDEX = re.compile(r'env\["([^"]+)"\]')
 
 
@@ -43,6 +44,7 @@ def _expand_text(text: str, variables: Mapping[str, str], where: str) -> str:
             name = index[1]
         if name in variables:
             return variables[name]
-        raise ConfigError([f'{where}: Unknown variable; There is no variable "{match[0]}"'])
+        whose = "; a Nomad client may know it" if name.startswith(_CLIENTS) else ""
+        raise ConfigError([f'{where}: Unknown variable; There is no variable "{match[0]}"{whose}'])
 
     return _TEMPLATE.sub(one, text)
