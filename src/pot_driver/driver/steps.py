@@ -33,7 +33,7 @@ async def run(host: Host, step: PotStep, tell: Tell) -> Completed:
     if step.verb == "set-hosts":
         return await _set_hosts(host, step)
     slow = asyncio.get_running_loop().call_later(
-        SLOW_S, tell, f"Waiting for pot {step.verb}: pot does this for one pot at a time"
+        SLOW_S, tell, f"Still at pot {step.verb}: at work, or waiting for that of another pot"
     )
     if not step.locked:
         slow.cancel()
