@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from pot_driver.operator import jobfile
+from pot_driver.operator import cli, jobfile
 from pot_driver.operator.plan import plans_of
 
 HERE = Path(__file__).parent
@@ -46,11 +47,19 @@ job "wrong" {
 """
 
 
-def plan(job: Path, *options: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Shown:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def plan(job: Path, *options: str) -> Shown:
     text = job.read_text()
     given = [f"--var={name}={value}" for name, value in VALUES.items() if f'variable "{name}"' in text]
-    program = Path(sys.executable).parent / "pot-driver"
-    return subprocess.run([program, "plan", job, *options, *given], capture_output=True, text=True, check=False)
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        status = cli.main(["plan", str(job), *options, *given])
+    return Shown(status, out.getvalue(), err.getvalue())
 
 
 @pytest.mark.parametrize("job", [CORPUS[0], *EXAMPLES], ids=lambda path: path.name)
