@@ -168,10 +168,13 @@ def _signal(processes: Iterable[int], signum: int) -> None:
 
 def end_helper(root: Root, name: str) -> None:
     """End the sleep which held the new jail; the jail ends if nothing else runs in it."""
+    helpers = []
     for pid in pids(root, name):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
             if file.read() == b"sleep\x001234\x00":
+                helpers.append(pid)
                 os.kill(pid, signal.SIGKILL)
+    _await_all(helpers, _ENDING_S)  # or `settle` might take it for one of the pot's own
 
 
 def settle(root: Root, name: str) -> None:
