@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 # A machine may be busy: no example fails for having taken long.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+# A shell that runs the tests in the background ignores SIGINT, and so would every process of every test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = bool(os.environ.get("CI"))
 

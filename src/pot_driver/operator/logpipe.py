@@ -9,6 +9,7 @@ import asyncio
 import os
 import stat
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class LogPipe:
         return True
 
     def _read(self) -> None:
-        with self._path.open("rb", buffering=0) as fifo:
-            self._loop.call_soon_threadsafe(self._opened.set)
-            while data := os.read(fifo.fileno(), _CHUNK):
-                self._loop.call_soon_threadsafe(self._sink, data)
-        self._loop.call_soon_threadsafe(self._ended.set)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(FileNotFoundError), self._path.open("rb", buffering=0) as fifo:  # gone with its allocation
+                self._loop.call_soon_threadsafe(self._opened.set)
+                while data := os.read(fifo.fileno(), _CHUNK):
+                    self._loop.call_soon_threadsafe(self._sink, data)
+            self._loop.call_soon_threadsafe(self._ended.set)
