@@ -100,6 +100,8 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
         mounts = parse.fscomp(files.text(paths.fscomp(plan.pot_name)))
         _refuse(await asyncio.to_thread(prepared.leaks, paths.root(plan.pot_name), mounts))
+        if plan.spec.user is not None:
+            _refuse(prepared.unknown_user(paths.root(plan.pot_name), mounts, plan.spec.user))
         image_conf = parse.pot_conf(files.text(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
         scripts.write(planning.task_files(plan.spec, image_conf.cmd, conf))
         if conf.ips and plan.own_address:

@@ -64,6 +64,17 @@ def _outside(root: Path, mounts: list[FscompEntry], path: str) -> str:
     return "" if real.startswith(f"{top}/") else real
 
 
+def unknown_user(root: Path, mounts: Iterable[FscompEntry], user: str) -> list[str]:
+    """That nobody in the pot has this name or number; nothing is said where its accounts cannot be seen from here."""
+    file = lookup(root, "/etc/passwd")
+    if file is None or any("/etc/passwd".startswith(f"{entry.destination}/") for entry in mounts):
+        return []
+    accounts = [line.split(":") for line in files.text(file).splitlines() if not line.startswith("#")]
+    if not accounts or any(user in (*fields[:1], *fields[2:3]) for fields in accounts):
+        return []
+    return [f'user: the pot has no user "{user}"; it has {", ".join(fields[0] for fields in accounts)}']
+
+
 def is_empty(root: Path) -> bool:
     """Whether there is nothing in a pot's root, or no root."""
     return not root.is_dir() or not any(root.iterdir())

@@ -148,8 +148,17 @@ async def test_another_user_runs_the_command_and_what_is_executed(a_client, node
         assert (ended.result.exit_code, ended.result.signal) == (0, 0)
 
 
-async def test_a_user_that_the_image_does_not_know_is_told_in_the_tasks_log(a_client, node):
-    async with a_client() as client, client.running(one(node, user="nobody-here")) as task:
+async def test_a_user_that_the_image_does_not_know_is_refused_by_name(a_client, node):
+    async with a_client() as client:
+        with pytest.raises(CallFailed, match=r'user: the pot has no user "nobody-here"; it has root, .*www'):
+            async with client.running(one(node, user="nobody-here")):
+                pass
+
+
+async def test_a_user_whom_only_the_pot_can_look_up_is_told_in_the_tasks_log(a_client, node, tmp_path):
+    noting = Noting(node, tmp_path)
+    noting.after_prepare(': >"$(echo "$POTS"/web_*/m/etc/passwd)"')
+    async with a_client(**noting.config) as client, client.running(one(node, user="nobody-here")) as task:
         assert (await task.ended()).result.exit_code == 126
         await task.logs_ended()
         assert b"nobody-here" in task.output
