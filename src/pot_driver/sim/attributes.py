@@ -11,7 +11,7 @@ from pot_driver.sim import conf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pot_driver.sim.session import Pot
+    from pot_driver.sim.root import Root
 
 OF_POT = (
     "start-at-boot",
@@ -79,12 +79,12 @@ def boolean(value: str) -> str:
     return {"yes": "YES", "true": "YES", "on": "YES", "no": "NO", "false": "NO", "off": "NO"}.get(value.lower(), "")
 
 
-def jail_params(pot: Pot, name: str) -> list[str]:
+def jail_params(root: Root, name: str) -> list[str]:
     """The parameters of `jail -c` that come from the pot's configuration, but for its network and persistence."""
     params = list(_ALWAYS)
     for attribute, (kind, default, parameter) in OF_JAIL.items():
         read = conf.get_string if kind == "string" else conf.get
-        value = read(pot.root, name, f"pot.attr.{attribute}")
+        value = read(root, name, f"pot.attr.{attribute}")
         if kind == "bool":
             params += [parameter] if value == "YES" else []
         elif value:
@@ -92,9 +92,9 @@ def jail_params(pot: Pot, name: str) -> list[str]:
         elif kind == "sysvopt":
             params.append(f"{parameter}={default}")
     params.append(f"name={name}")
-    params.append(f"host.hostname={conf.get(pot.root, name, 'host.hostname')}")
-    params.append(f"osrelease={conf.get(pot.root, name, 'osrelease')}")
-    params.append(f"path={pot.root.m(name)}")
+    params.append(f"host.hostname={conf.get(root, name, 'host.hostname')}")
+    params.append(f"osrelease={conf.get(root, name, 'osrelease')}")
+    params.append(f"path={root.m(name)}")
     return params
 
 
@@ -103,13 +103,13 @@ def as_mapping(params: list[str]) -> dict[str, str]:
     return {key: value or "1" for key, _, value in pairs}
 
 
-def limits(pot: Pot, name: str) -> tuple[int | None, int | None]:
+def limits(root: Root, name: str) -> tuple[int | None, int | None]:
     """Memory in bytes and number of CPUs, where the pot has such limits and the host can keep them."""
     from pot_driver.sim import faults  # noqa: PLC0415
 
-    memory = conf.get(pot.root, name, "pot.rss.memory")
-    cpus = conf.get(pot.root, name, "pot.rss.cpus")
-    if faults.on(pot.root, "racct"):
+    memory = conf.get(root, name, "pot.rss.memory")
+    cpus = conf.get(root, name, "pot.rss.cpus")
+    if faults.on(root, "racct"):
         memory = ""
     return _bytes(memory), min(int(cpus), os.cpu_count() or 1) if cpus else None
 

@@ -63,7 +63,7 @@ def cleanup(pot: Pot, name: str, interfaces: tuple[str, ...] = ()) -> None:
 def launch(pot: Pot, name: str) -> int:
     """0, 1 (pot's failure) or 125 (the command's)."""
     stack = conf.get(pot.root, name, "pot.stack") or pot.config["POT_NETWORK_STACK"]
-    params = attributes.jail_params(pot, name)
+    params = attributes.jail_params(pot.root, name)
     persistent = conf.get(pot.root, name, "pot.attr.persistent") != "NO"
     params.append("persist" if persistent else "nopersist")
     mounts.renew_tmpfs(pot.root, name)
@@ -122,7 +122,7 @@ def _create_jail(pot: Pot, name: str, params: list[str], uplinks: uplink.Uplinks
         # A directory of the host covers the pot's root, and has no place for devfs.
         complain(f"jail: {name}: mount.devfs: {pot.root.m(name)}/dev: No such file or directory")
         return
-    memory, cpus = attributes.limits(pot, name)
+    memory, cpus = attributes.limits(pot.root, name)
     spec = jail.JailSpec(
         name=name,
         path=pot.root.m(name),

@@ -17,10 +17,9 @@ from pot_driver.sim.shell import complain, end, guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from pot_driver.sim.root import Root
-    from pot_driver.sim.session import Pot
 
 RECURSIVE = "_POT_RECURSIVE"  # in the environment: this is a nested call, the lock is held
 
@@ -33,18 +32,18 @@ def host_lock(root: Root) -> str:
     return root.path + "/tmp/pot-lock-file"
 
 
-def run_locked(pot: Pot, verb: str, args: Sequence[str]) -> int:
+def run_locked(root: Root, inner_pot: Callable[[], int]) -> int:
     """Outer pot, lockf, inner pot: returns, in the outer one, lockf's status."""
     os.environ[RECURSIVE] = "1"
     lockf = os.fork()
     if lockf == 0:
         _name("lockf")
-        end(_lockf(pot, verb, args))
+        end(_lockf(root, inner_pot))
     return _status(lockf)
 
 
-def _lockf(pot: Pot, verb: str, args: Sequence[str]) -> int:
-    path = host_lock(pot.root)
+def _lockf(root: Root, inner_pot: Callable[[], int]) -> int:
+    path = host_lock(root)
     try:
         lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
@@ -55,7 +54,7 @@ def _lockf(pot: Pot, verb: str, args: Sequence[str]) -> int:
     if inner == 0:
         os.close(lock)  # the lock is lockf's alone
         _name("pot")
-        end(guarded(lambda: pot.command(verb, *args)))
+        end(guarded(inner_pot))
     _, status = os.waitpid(inner, 0)
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else _EX_SOFTWARE
 

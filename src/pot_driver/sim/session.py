@@ -150,7 +150,7 @@ class Pot:
         if verb in LOCKED and os.environ.get("_POT_RECURSIVE") != "1":
             from pot_driver.sim import locks  # noqa: PLC0415 (six commands of fifty)
 
-            return locks.run_locked(self, verb, args)
+            return locks.run_locked(self.root, lambda: self.command(verb, *args))
         self.log(verb, args)
         name = "import_" if verb == "import" else verb.replace("-", "_")
         if not os.path.exists(f"{_COMMANDS}/{name}.py"):
