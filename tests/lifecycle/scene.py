@@ -26,9 +26,9 @@ from pot_driver.operator.hclog import LogLine
 from pot_driver.operator.host import Plugin
 from pot_driver.operator.job import Group, Job, Task
 from pot_driver.operator.logpipe import LogPipe
-from pot_driver.sim import doctor, registry
-from pot_driver.sim.root import Root
 from pot_driver.spec import pot_name
+from pot_sim import doctor, registry
+from pot_sim.root import Root
 
 from .tripwire import Tripwire
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pot_driver.sim import doctor, images, install, jail, registry
-from pot_driver.sim.root import Root
+from pot_sim import doctor, images, install, jail, registry
+from pot_sim.root import Root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -273,7 +273,7 @@ def pot_sim() -> Callable[..., Ended]:
 
     def run(*argv: str, **env: str) -> Ended:
         done = subprocess.run(
-            [sys.executable, "-m", "pot_driver.sim", *argv],
+            [sys.executable, "-m", "pot_sim", *argv],
             env={"PATH": PATH, **env},
             capture_output=True,
             text=True,

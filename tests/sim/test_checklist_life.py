@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import epair
-from pot_driver.sim.root import set_boot
+from pot_sim import epair
+from pot_sim.root import set_boot
 
 if TYPE_CHECKING:
     from conftest import Running, Simulator

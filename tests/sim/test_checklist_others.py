@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import limits
+from pot_sim import limits
 
 if TYPE_CHECKING:
     from conftest import Simulator

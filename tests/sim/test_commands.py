@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import ed25519, help, signify, zfs  # noqa: A004 (the simulator's)
-from pot_driver.sim.session import ALIASES
+from pot_sim import ed25519, help, signify, zfs  # noqa: A004 (the simulator's)
+from pot_sim.session import ALIASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

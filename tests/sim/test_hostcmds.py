@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import install, jail
-from pot_driver.sim.root import set_boot
+from pot_sim import install, jail
+from pot_sim.root import set_boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

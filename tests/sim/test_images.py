@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import images
-from pot_driver.sim.root import Root
+from pot_sim import images
+from pot_sim.root import Root
 
 if TYPE_CHECKING:
     from conftest import Jails

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import jail
-from pot_driver.sim.jail import Mount
+from pot_sim import jail
+from pot_sim.jail import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,7 +190,7 @@ def test_the_joining_process_group_has_the_command_in_it(jails: Jails, until: Ca
     jails.create("a")
     program = (
         f"import sys; sys.path.insert(0, {str(Path(jail.__file__).parents[2])!r})\n"
-        "from pot_driver.sim import jail, root\n"
+        "from pot_sim import jail, root\n"
         f"jail.attach(root.Root({jails.root.path!r}), 'a', ['sleep', '100'], env={{'PATH': '/bin:/usr/bin'}}).wait()"
     )
     outer = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
@@ -204,7 +204,7 @@ def test_a_command_outlives_the_process_that_joined(jails: Jails, until: Callabl
     jails.create("a")
     program = (
         f"import sys; sys.path.insert(0, {str(Path(jail.__file__).parents[2])!r})\n"
-        "from pot_driver.sim import jail, root\n"
+        "from pot_sim import jail, root\n"
         f"jail.attach(root.Root({jails.root.path!r}), 'a', ['sleep', '100'], env={{'PATH': '/bin:/usr/bin'}}).wait()"
     )
     outer = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)

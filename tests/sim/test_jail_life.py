@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import jail, limits, registry
+from pot_sim import jail, limits, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ def test_the_jail_survives_its_maker_killed_at_any_time(jails: Jails, until: Cal
     """Either there is no jail, or a whole one."""
     program = (
         f"import sys; sys.path.insert(0, {str(Path(jail.__file__).parents[2])!r})\n"
-        "from pot_driver.sim import jail, root\n"
+        "from pot_sim import jail, root\n"
         "r = root.Root(sys.argv[1])\n"
         "jail.create(r, jail.JailSpec(name=sys.argv[2], path=r.m('a'), hostname='h'))"
     )

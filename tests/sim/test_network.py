@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import jail, network, registry
-from pot_driver.sim.network import NetworkSpec
+from pot_sim import jail, network, registry
+from pot_sim.network import NetworkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import linux, privilege
-from pot_driver.sim.root import Root
+from pot_sim import linux, privilege
+from pot_sim.root import Root
 
 if TYPE_CHECKING:
     from conftest import Ended
@@ -59,7 +59,7 @@ class House:
         return out
 
     def pot_sim(self, *argv: str) -> str:
-        status, out, err = self.run(sys.executable, "-m", "pot_driver.sim", *argv)
+        status, out, err = self.run(sys.executable, "-m", "pot_sim", *argv)
         assert status == 0, (argv, out, err)
         return out
 
@@ -124,6 +124,6 @@ def test_the_privileged_need_none(tmp_path: Path, run: Callable[..., Ended]) -> 
     if not privilege.is_capable():
         pytest.skip("this user is not root")
     root = Root(str(tmp_path / "root"))
-    assert run(sys.executable, "-m", "pot_driver.sim", "--root", root.path, "init").status == 0
+    assert run(sys.executable, "-m", "pot_sim", "--root", root.path, "init").status == 0
     assert run(f"{root.bin}/pot", "create-private-bridge", "-B", "one", "-S", "5").status == 0
     assert privilege.holder_of(root) == 0

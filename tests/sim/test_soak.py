@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_driver.sim import doctor, images, registry
+from pot_sim import doctor, images, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

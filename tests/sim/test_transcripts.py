@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pot_driver.sim import epair, images, limits
-from pot_driver.sim.root import Root, set_boot
+from pot_sim import epair, images, limits
+from pot_sim.root import Root, set_boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pot_driver.operator import installation
-from pot_driver.sim import doctor, registry
-from pot_driver.sim.root import Root
+from pot_sim import doctor, registry
+from pot_sim.root import Root
 
 ADMIN_LIMIT_S = 90.0
 _POT_OF_A_TASK = re.compile(r"_[0-9a-f]{8}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

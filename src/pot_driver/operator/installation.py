@@ -17,7 +17,7 @@ from pathlib import Path
 from pot_driver.errors import DriverError
 
 ROOT_VARIABLE = "POT_SIM_ROOT"
-_POT_SIM = (sys.executable, "-m", "pot_driver.sim")
+_POT_SIM = (sys.executable, "-m", "pot_sim")
 # Not the agent's: two plugins that keep house in one place would clean up after each other.
 _FREEBSD_STATE = "/var/run/pot-driver-run"
 
