@@ -16,22 +16,26 @@ from hypothesis import strategies as st
 from pot_driver.config import PluginConfig, decode_plugin
 from pot_driver.model import HostCompute, Usage
 from pot_driver.process import Processes
-from pot_driver.stats import TOLD, WINDOW_S, Reading, Stats, cpu_percent, ps_reading, rctl_reading
+from pot_driver.stats import TOLD, Stats
+from pot_driver.stats.reckoning import WINDOW_S, Reading, cpu_percent, ps_readings, rctl_readings
 
 NAME = "web_0a1b2c3d_alloc"
 COMPUTE = HostCompute(total_mhz=8000, cores=4)
 
 RCTL = """
 [ "$1" = -u ] || exit 64
+shift
 cputime=$(cat $ROOT/cputime 2>/dev/null || echo 10)
-cat <<END
+for filter; do
+    cat <<END
 cputime=$cputime
 datasize=4096
-memoryuse=1048576
+memoryuse=${MEMORY:-1048576}
 swapuse=4096
 vmemoryuse=9437184
 pcpu=7
 END
+done
 """
 SYSCTL = """
 [ "$1" = -n ] || exit 64
@@ -111,6 +115,45 @@ async def test_one_measurement_serves_all_who_ask(host: Any, measured: MeasuredH
     assert len(calls(host, "sysctl")) == 2
 
 
+async def test_one_look_serves_all_pots(host: Any, measured: MeasuredHost, clock: Any) -> None:
+    """Hundreds of tasks cost as many processes as one."""
+    stats = Stats(clock)
+    names = [f"pot{number}" for number in range(50)]
+    streams = [stats.stream(fast(measured), COMPUTE, name, 0.01, lambda: True) for name in names]
+    first = await asyncio.gather(*(next_usage(stream) for stream in streams))
+    before = len(calls(host, "rctl"))
+    clock.now += 5
+
+    second = await asyncio.gather(*(next_usage(stream) for stream in streams))
+
+    assert all(usage.rss_bytes == 1_048_576 for usage in (*first, *second))
+    assert len(calls(host, "rctl")) - before == 1
+    assert all(f"jail:{name}" in calls(host, "rctl")[-1] for name in names)
+    for stream in streams:
+        await stream.aclose()
+    clock.now += 5
+    await stats.sample(measured, COMPUTE, NAME)
+    assert calls(host, "rctl")[-1] == f"rctl -u jail:{NAME}"
+
+
+async def test_a_pot_that_cannot_be_measured_hides_no_other(host: Any, measured: MeasuredHost, clock: Any) -> None:
+    """rctl tells of a filter that it cannot answer by its exit status and one block less."""
+    bad = 'case "$*" in *jail:bad*) [ $# -eq 2 ] && exit 1; set -- "$1" jail:x; MEMORY=5 ; trap "exit 1" EXIT;; esac\n'
+    host.script("rctl", bad + RCTL)
+    stats = Stats(clock)
+    names = ["a", "b", "bad", "c"]
+
+    async with asyncio.TaskGroup() as group:
+        asked = {name: group.create_task(stats.sample(measured, COMPUTE, name)) for name in names}
+
+    assert {name: usage.result() and usage.result().rss_bytes for name, usage in asked.items()} == {
+        "a": 1_048_576,
+        "b": 1_048_576,
+        "bad": None,
+        "c": 1_048_576,
+    }
+
+
 async def test_only_a_pot_that_stays_unmeasurable_is_told(host: Any, measured: MeasuredHost, clock: Any) -> None:
     """A jail that has ended cannot be measured either, and that is no news."""
     stats = Stats(clock)
@@ -125,16 +168,20 @@ async def test_only_a_pot_that_stays_unmeasurable_is_told(host: Any, measured: M
 async def test_without_accounting_the_processes_are_summed(host: Any, measured: MeasuredHost, clock: Any) -> None:
     """With FreeBSD's options and columns."""
     host.script("sysctl", SYSCTL.replace("echo 1 ;;", "echo 0 ;;"))
-    host.script("ps", "printf '  1024   20480   1:01.50\\n     8   1000   0:00.02\\n'")
+    host.script("jls", f"echo 7 other; echo 3 {NAME}")
+    host.script(
+        "ps", "printf '  3 1024   20480   1:01.50\\n 0 9 9 9:00.00\\n 3    8   1000   0:00.02\\n 7 1 1 1:00.00\\n'"
+    )
     stats = Stats(clock)
 
     usage = await stats.sample(measured, COMPUTE, NAME)
 
-    assert calls(host, "ps") == [f"ps -J {NAME} -o rss= -o vsz= -o time="]
+    assert calls(host, "ps") == ["ps -ax -o jid= -o rss= -o vsz= -o time="]
+    assert calls(host, "jls") == ["jls jid name"]
     assert calls(host, "rctl") == []
     assert usage == Usage(timestamp_s=clock.now, rss_bytes=1032 * 1024, usage_bytes=21480 * 1024)
     clock.now += 2
-    host.script("ps", "echo 1024 20480 1:02.52")
+    host.script("ps", "echo 3 1024 20480 1:02.52")
     usage = await stats.sample(measured, COMPUTE, NAME)
     assert usage is not None
     assert usage.percent == pytest.approx(50.0)
@@ -153,7 +200,7 @@ async def test_a_failed_measurement_is_left_out(
     host: Any, measured: MeasuredHost, clock: Any, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stream goes on with the next one that succeeds."""
-    monkeypatch.setattr("pot_driver.stats.COMMAND_S", 0.2)
+    monkeypatch.setattr("pot_driver.stats.readings.COMMAND_S", 0.2)
     good, bad = RCTL, failure
     host.script("rctl", good)
     samples: list[Usage] = []
@@ -239,12 +286,29 @@ async def test_a_stream_does_not_ask_more_often_than_the_floor(measured: Measure
 
 def test_rctl_output_is_read() -> None:
     """What is missing is unknown; without memory it is no reading."""
-    full = rctl_reading("cputime=12\nmemoryuse=4096\nswapuse=0\nvmemoryuse=8192\npcpu=150\nwallclock=9\n")
+    full = rctl_readings("cputime=12\nmemoryuse=4096\nswapuse=0\nvmemoryuse=8192\npcpu=150\nwallclock=9\n", ["a"], 5.0)
 
-    assert full == Reading(cpu_s=12, cpu_step_s=1.0, percent=150, rss_bytes=4096, swap_bytes=0, virtual_bytes=8192)
-    assert rctl_reading("memoryuse=4096\n") == Reading(cpu_s=0, cpu_step_s=1.0, rss_bytes=4096)
-    assert rctl_reading("") is None
-    assert rctl_reading("rctl: RACCT/RCTL present, but disabled\n") is None
+    expected = Reading(
+        cpu_s=12, cpu_step_s=1.0, percent=150, rss_bytes=4096, swap_bytes=0, virtual_bytes=8192, at_s=5.0
+    )
+    assert full == {"a": expected}
+    assert rctl_readings("memoryuse=4096\n", ["a"], 0) == {"a": Reading(cpu_s=0, cpu_step_s=1.0, rss_bytes=4096)}
+    assert rctl_readings("", ["a"], 0) == {}
+    assert rctl_readings("rctl: RACCT/RCTL present, but disabled\n", ["a"], 0) == {}
+
+
+def test_rctl_output_of_several_jails_is_read_in_order() -> None:
+    """There is no name in it, so as many blocks as names there must be."""
+    output = "".join(f"cputime={number}\nmemoryuse={number * 4096}\npcpu=0\n" for number in range(3))
+
+    found = rctl_readings(output, ["a", "b", "c"], 0)
+
+    assert [(name, reading.cpu_s, reading.rss_bytes) for name, reading in found.items()] == [
+        ("a", 0, 0),
+        ("b", 1, 4096),
+        ("c", 2, 8192),
+    ]
+    assert rctl_readings(output, ["a", "b"], 0) == {}
 
 
 @pytest.mark.parametrize(
@@ -252,15 +316,16 @@ def test_rctl_output_is_read() -> None:
 )
 def test_ps_times_are_read(time: str, seconds: float) -> None:
     """FreeBSD prints minutes, seconds, hundredths, with the locale's point."""
-    reading = ps_reading(f" 10  20 {time}\n")
+    readings = ps_readings(f" 4 10  20 {time}\n", "4 a\n", ["a", "gone"], 0)
 
-    assert reading == Reading(cpu_s=seconds, cpu_step_s=0.01, rss_bytes=10240, virtual_bytes=20480)
+    assert readings == {"a": Reading(cpu_s=seconds, cpu_step_s=0.01, rss_bytes=10240, virtual_bytes=20480)}
 
 
 def test_ps_without_processes_is_no_reading() -> None:
     """Neither are headers or errors."""
-    assert ps_reading("") is None
-    assert ps_reading("  RSS   VSZ TIME\nps: no such jail\n") is None
+    assert ps_readings("", "4 a\n", ["a"], 0) == {}
+    assert ps_readings("  JID RSS   VSZ TIME\nps: trouble\n", "4 a\n", ["a"], 0) == {}
+    assert ps_readings(" 4 10 20 0:01.00\n", "", ["a"], 0) == {}
 
 
 @given(
@@ -272,8 +337,8 @@ def test_cpu_percent_is_never_far_from_the_truth(rates: list[float], guess: floa
     history: deque[tuple[float, float]] = deque()
     used, past = 0.0, [(0.0, 0.0)]
     for second, rate in enumerate(rates):
-        reading = Reading(cpu_s=int(used), cpu_step_s=1.0, percent=guess)
-        percent = cpu_percent(history, float(second), reading)
+        reading = Reading(cpu_s=int(used), cpu_step_s=1.0, percent=guess, at_s=float(second))
+        percent = cpu_percent(history, reading)
         past.append((float(second), used))
         assert percent >= 0
         if second:
@@ -288,7 +353,7 @@ def test_the_kernels_estimate_is_finer_than_whole_seconds() -> None:
     """A pot that uses 3 % shows 3 %, and not 0 and then 10."""
     history: deque[tuple[float, float]] = deque()
     shown = [
-        cpu_percent(history, float(second), Reading(cpu_s=int(second * 0.03), cpu_step_s=1.0, percent=3.0))
+        cpu_percent(history, Reading(cpu_s=int(second * 0.03), cpu_step_s=1.0, percent=3.0, at_s=float(second)))
         for second in range(1, 100)
     ]
 
@@ -298,6 +363,6 @@ def test_the_kernels_estimate_is_finer_than_whole_seconds() -> None:
 def test_processes_that_end_do_not_make_cpu_use_negative() -> None:
     """Their time is no longer in the sum that ps gives."""
     history: deque[tuple[float, float]] = deque()
-    cpu_percent(history, 0.0, Reading(cpu_s=100, cpu_step_s=0.01))
+    cpu_percent(history, Reading(cpu_s=100, cpu_step_s=0.01))
 
-    assert cpu_percent(history, 1.0, Reading(cpu_s=1, cpu_step_s=0.01)) == 0.0
+    assert cpu_percent(history, Reading(cpu_s=1, cpu_step_s=0.01, at_s=1.0)) == 0.0
