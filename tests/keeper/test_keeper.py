@@ -16,8 +16,9 @@ import pytest
 
 from pot_driver.errors import PotFailed
 from pot_driver.keeper import record
+from pot_driver.keeper.alive import Watch
 from pot_driver.keeper.home import Home
-from pot_driver.keeper.launch import Watch, launch
+from pot_driver.keeper.launch import launch
 from pot_driver.process import Processes
 
 SHELLS = ("dash", "busybox", "mksh", "yash", "bash")
@@ -64,7 +65,7 @@ class Bench:
         )
         while self.written:
             os.close(self.written.pop())
-        return Watch(self.home)
+        return Watch(self.home.alive)
 
     def open_gate(self) -> None:
         self.gate.write_text("go\n")
@@ -207,13 +208,13 @@ async def test_a_record_that_cannot_be_written_is_said(bench: Bench) -> None:
 
 async def test_a_later_process_sees_whether_the_keeper_lives(bench: Bench) -> None:
     watch = await bench.launch("GATE")
-    later = Watch(bench.home)
+    later = Watch(bench.home.alive)
     assert not later.over
     bench.open_gate()
     await watch.ended()
     await later.ended()
 
-    assert Watch(bench.home).over
+    assert Watch(bench.home.alive).over
 
 
 async def test_the_keeper_is_nobodys_child_and_alone(bench: Bench) -> None:

@@ -20,8 +20,8 @@ from pot_driver.clock import Clock
 from pot_driver.driver.host import Host
 from pot_driver.errors import DriverError
 from pot_driver.keeper import launch as keeper
+from pot_driver.keeper.alive import Watch
 from pot_driver.keeper.home import Home
-from pot_driver.keeper.launch import Watch
 from pot_driver.model import ExitResult, TaskRecord
 from pot_driver.pot import parse
 from pot_driver.pot.parse import Level
@@ -65,7 +65,7 @@ async def fate(host: Host, record: TaskRecord) -> Fate:
 async def result(host: Host, task: Task, clock: Clock) -> tuple[ExitResult, float]:
     """Wait for the end; how it ended, and when."""
     home = host.homes.of(task.pot_name)
-    watch = Watch(home)
+    watch = Watch(home.alive)
     try:
         await watch.ended()
     finally:

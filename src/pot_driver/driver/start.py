@@ -28,7 +28,8 @@ from pot_driver.driver.host import Host
 from pot_driver.driver.steps import Tell
 from pot_driver.errors import DriverError, PotFailed, TimedOut, TryAgain
 from pot_driver.images import Images
-from pot_driver.keeper.launch import Watch, launch
+from pot_driver.keeper.alive import Watch
+from pot_driver.keeper.launch import launch
 from pot_driver.model import DriverNetwork, TaskRecord
 from pot_driver.plan import Plan
 from pot_driver.pot import command, parse, prepared
@@ -118,7 +119,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
 async def until_running(host: Host, record: TaskRecord) -> None:
     """Wait for the task's script to run, or for the end of a task that was quicker than we."""
     home = host.homes.of(record.pot_name)
-    watch = Watch(home)
+    watch = Watch(home.alive)
     try:
         async with asyncio.timeout(host.config.timeouts.start):
             while not await _runs(host, record):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib.resources import files
 
 from pot_driver.errors import PotFailed
-from pot_driver.keeper import logs
+from pot_driver.keeper import alive, logs
 from pot_driver.keeper.home import Home
 from pot_driver.process import Processes
 
@@ -53,9 +53,7 @@ async def launch(
 
 def lives(home: Home) -> bool:
     """Whether a keeper lives."""
-    watch = Watch(home)
-    watch.close()
-    return not watch.over
+    return alive.is_held(home.alive)
 
 
 async def works(processes: Processes, home: Home, pot_name: str, *, timeout_s: float) -> bool:
@@ -85,41 +83,3 @@ async def kill(processes: Processes, home: Home, pot_name: str, *, timeout_s: fl
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signum)
             await asyncio.sleep(KILL_LOOK_S)
-
-
-class Watch:
-    """The read end of a keeper's `alive` FIFO: end-of-file means that the keeper is gone."""
-
-    def __init__(self, home: Home) -> None:
-        self._over = asyncio.Event()
-        try:
-            self._fd = os.open(home.alive, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            self._fd = -1
-            self._over.set()
-            return
-        # Some kernels report no event where there was no writer to begin with, so look first.
-        asyncio.get_running_loop().add_reader(self._fd, self._look)
-        self._look()
-
-    @property
-    def over(self) -> bool:
-        """Whether the keeper is gone."""
-        return self._over.is_set()
-
-    async def ended(self) -> None:
-        """Wait until the keeper is gone."""
-        await self._over.wait()
-
-    def close(self) -> None:
-        """Stop watching."""
-        if self._fd >= 0:
-            asyncio.get_running_loop().remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = -1
-
-    def _look(self) -> None:
-        with suppress(BlockingIOError):
-            if os.read(self._fd, 512) == b"":
-                self._over.set()
-                self.close()
