@@ -51,8 +51,11 @@ class Pot:
         return completed
 
     async def jail_exists(self, name: str) -> bool:
-        """Whether the jail has processes. A dying one has none, only sockets that still close: for pot it is gone."""
-        completed = await self.processes.run(("jls", "-j", name), timeout_s=self._timeouts.quick)
+        """Whether the jail has processes. A dying one has none, only sockets that still close: for pot it is gone.
+
+        Asked for one value: without a word jls(8) looks up addresses, too, one more thing that can fail.
+        """
+        completed = await self.processes.run(("jls", "-j", name, "jid"), timeout_s=self._timeouts.quick)
         if completed.status == 0:
             return True
         words = completed.stderr.decode(errors="replace").strip()
