@@ -41,6 +41,9 @@ def spec(options: Iterable[Option | Block]) -> hcl.Spec:
 
 def _one(option: Option | Block) -> hcl.Spec:
     # Names are always spelled out: inside a default, Nomad does not take over the attribute's key.
+    if isinstance(option, Block) and option.label:
+        labelled = hcl.BlockMap(name=option.name, labels=[option.label], nested=spec(option.options))
+        return hcl.Spec(block_map=labelled)
     if isinstance(option, Block):
         return hcl.Spec(block_value=hcl.Block(name=option.name, nested=spec(option.options)))
     attribute = hcl.Spec(Attr=hcl.Attr(name=option.name, type=option.type, required=option.required))

@@ -9,6 +9,8 @@ import posixpath
 import re
 from collections.abc import Callable
 
+from pot_driver.config.urls import parse, without_credentials
+
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ns|us|µs|ms|s|m|h)")
 _SHOWN = 80  # characters of a wrong value that a message repeats
@@ -113,10 +115,28 @@ def filled(value: object) -> str:
 
 def urls(value: object) -> tuple[str, ...]:
     """URLs from which images may come."""
-    for url in _texts(value):
-        if not re.match(r"(https?|file)://", url):
-            raise Unfit(f"{shown(url)} does not begin with http://, https:// or file://")
-    return _texts(value)
+    return tuple(url(text) for text in _texts(value))
+
+
+def url(value: object) -> str:
+    """A URL of images that needs no interpretation."""
+    text = str(value)
+    try:
+        parsed = parse(text)
+    except ValueError as error:
+        raise Unfit(f"{shown(without_credentials(text))} is not a URL of images: {error}") from None
+    if not parsed.plain or parsed.user or parsed.password:
+        words = "must have neither credentials nor .. and // in its path"
+        raise Unfit(f"{shown(without_credentials(text))} {words}")
+    return text
+
+
+def size(value: object) -> int:
+    """Bytes of a size such as "20GiB"."""
+    match = re.fullmatch(r"([0-9]{1,12}) ?(|[KMGT](?:i?B)?|B)", str(value).strip())
+    if not match or not int(match[1]):
+        raise Unfit(f'{shown(value)} is not a size such as "500MiB" or "20GiB"')
+    return int(match[1]) << 10 * " KMGT".index(match[2][:1].replace("B", "") or " ")
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 import msgpack
@@ -72,10 +72,10 @@ def _block(table: Table, raw: object, where: str, problems: list[str]) -> dict[s
     for entry in table:
         value = given.get(entry.name)
         if isinstance(entry, Block):
-            before = len(problems)
-            inner = _block(entry.options, value, f"{where}{entry.name}.", problems)
-            if len(problems) == before:
-                values[entry.name] = entry.make(**inner)
+            if entry.label:
+                values[entry.name] = tuple(_labelled(entry, value, f"{where}{entry.name}", problems))
+            elif (made := _made(entry, value, f"{where}{entry.name}.", problems)) is not None:
+                values[entry.name] = made
             continue
         try:
             kept = _option(entry, value)
@@ -85,6 +85,27 @@ def _block(table: Table, raw: object, where: str, problems: list[str]) -> dict[s
             if kept is not None:
                 values[entry.field or entry.name] = kept
     return values
+
+
+def _made(block: Block, raw: object, where: str, problems: list[str], **label: object) -> object:
+    """The block's value, None when something in it is wrong."""
+    before = len(problems)
+    inner = _block(block.options, raw, where, problems)
+    return block.make(**inner, **label) if len(problems) == before else None
+
+
+def _labelled(block: Block, raw: object, where: str, problems: list[str]) -> Iterator[object]:
+    """One value for each label. An agent that is not strict sends several maps, or lists of bodies."""
+    for part in raw if isinstance(raw, list) else [raw]:
+        for label, body in _as_map(part, where, problems).items():
+            try:
+                kept = block.check(label) if block.check else label
+            except Unfit as err:
+                problems.append(f"{where}: {err}")
+                continue
+            made = _made(block, body, f"{where}[{ascii_quoted(label)}].", problems, **{block.label: kept})
+            if made is not None:
+                yield made
 
 
 def _option(option: Option, raw: object) -> object:

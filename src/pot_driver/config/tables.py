@@ -33,9 +33,15 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block that may be left out; then every option in it has its default. `make` builds its value."""
+    """A block that may be left out; then every option in it has its default. `make` builds its value.
+
+    With a `label` there may be several, each with a label of its own that `check` keeps as that option; their values
+    are a tuple.
+    """
 
     name: str
+    label: str = ""
+    check: Check | None = None
     options: tuple[Option | Block, ...]
     doc: str
     make: Callable[..., object]
@@ -55,6 +61,10 @@ def _time(name: str, doc: str, *, default: str, field: str = "") -> Option:
 
 def _count(name: str, doc: str, *, default: str) -> Option:
     return Option(name=name, type="number", doc=doc, default=default, check=checks.at_least_one)
+
+
+def _size(name: str, doc: str, *, field: str, default: str | None = None) -> Option:
+    return Option(name=name, type="string", doc=doc, default=default, check=checks.size, field=field)
 
 
 def _flag(name: str, default: str, doc: str) -> Option:
@@ -83,7 +93,7 @@ TASK_OPTIONS: tuple[Option, ...] = (
         name="tag",
         type="string",
         required=True,
-        doc="The image's tag. Use a new tag for a new image: pot never fetches a tag twice.",
+        doc="The image's tag. Use a new tag for a new image, or `force_pull`: what is on the host is not asked for again.",
         example='tag = "1.1.13"',
         check=checks.filled,
     ),
@@ -186,6 +196,13 @@ TASK_OPTIONS: tuple[Option, ...] = (
         "A signify public key on the host: the image is imported only with a signature made by it.",
         example='signature_pubkey = "/usr/local/etc/pot/team.pub"',
     ),
+    Option(
+        name="force_pull",
+        type="bool",
+        doc="Ask at every start whether the image has changed, and take the new one; running tasks keep theirs. "
+        "Unset: the node's `force_pull`.",
+        example="force_pull = true",
+    ),
 )
 
 _VOLUMES = Block(
@@ -229,8 +246,17 @@ _DOWNLOAD = Block(
             default='"2m"',
             field="inactivity_timeout_s",
         ),
+        _time(
+            "header_timeout",
+            "Give up when an answer has not begun for this long, however it trickles.",
+            default='"1m"',
+            field="header_timeout_s",
+        ),
         _time("timeout", "Give up after this long in all.", default='"1h"', field="timeout_s"),
-        _count("max_parallel", "Different images fetched at the same time.", default="2"),
+        _count(
+            "max_parallel", "Different images fetched at the same time; one that stalls does not count.", default="2"
+        ),
+        _size("max_size", "The largest image that is fetched.", field="max_size_bytes", default='"32GiB"'),
     ),
 )
 
@@ -239,13 +265,32 @@ _GC = Block(
     make=values.GcOptions,
     doc="Cleaning up images that this driver fetched and no task needs.",
     options=(
-        _flag("image", "false", "Destroy unused imported images and their files in pot's cache."),
+        _flag("image", "true", "Destroy unused imported images and their files in pot's cache."),
         _time(
             "image_delay",
             "Only when unused for this long.",
-            default='"24h"',
+            default='"72h"',
             field="image_delay_s",
         ),
+        _size(
+            "image_budget",
+            "Above this size in all of the images in pot's cache, those longest unused go before their delay. Unset: no limit.",
+            field="image_budget_bytes",
+        ),
+    ),
+)
+
+_REGISTRY = Block(
+    name="registry",
+    label="url",
+    check=checks.url,
+    make=values.Registry,
+    doc="How images at a URL, and below it, are asked for. The longest URL that fits counts.",
+    options=(
+        _text("username", "User name, with `password_file`."),
+        _text("password_file", "A file with the password in its first line.", check=checks.absolute),
+        _text("token_file", "A file with a bearer token in its first line.", check=checks.absolute),
+        _text("ca_file", "Certificates (PEM) that sign this server's, instead of the host's.", check=checks.absolute),
     ),
 )
 
@@ -336,6 +381,8 @@ PLUGIN_OPTIONS: tuple[Option | Block, ...] = (
         default='"1s"',
         field="stats_interval_s",
     ),
+    _flag("force_pull", "false", "For jobs that do not say `force_pull`."),
+    _REGISTRY,
     _VOLUMES,
     _TIMEOUTS,
     _DOWNLOAD,

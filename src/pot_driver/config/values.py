@@ -36,6 +36,7 @@ class TaskOptions:
     attributes: tuple[str, ...] = ()
     exec_stop: str | None = None
     signature_pubkey: str | None = None
+    force_pull: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +64,10 @@ class DownloadOptions:
     """Limits of an image download."""
 
     inactivity_timeout_s: float
+    header_timeout_s: float
     timeout_s: float
     max_parallel: int
+    max_size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,18 @@ class GcOptions:
 
     image: bool
     image_delay_s: float
+    image_budget_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """How a server of images is asked; `url` is the block's label."""
+
+    url: str
+    username: str | None = None
+    password_file: str | None = None
+    token_file: str | None = None
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +116,11 @@ class PluginConfig:
     allowed_attributes: tuple[str, ...] | None = None
     allow_image_hooks: bool
     require_signature: bool
+    force_pull: bool
     signature_pubkey: str | None = None
     max_parallel_starts: int
     stats_interval_s: float
+    registry: tuple[Registry, ...]
     volumes: Volumes
     timeouts: Timeouts
     download: DownloadOptions

@@ -63,6 +63,8 @@ def _member(spec: Spec, key: str, config: Mapping[str, object], problems: list[s
         return json.loads(spec.literal.value)
     if kind == "Attr":
         return _attribute(spec.Attr, name, config.get(name), problems)
+    if kind == "block_map":
+        return _labelled(spec.block_map.nested, name, config.get(name), problems)
     return _block(spec, name, _blocks(name, config.get(name), problems), problems)
 
 
@@ -81,6 +83,19 @@ def _block(spec: Spec, name: str, blocks: list[Mapping[str, object]], problems: 
         case kind:
             problems.append(f'the schema of "{name}" is of kind {kind}, which this host cannot read')
             return None
+
+
+def _labelled(nested: Spec, name: str, value: object, problems: list[str]) -> object:
+    """Blocks with one label each: label → body."""
+    merged: dict[str, object] = {}
+    for labels in _blocks(name, value, problems):
+        for label, body in labels.items():
+            bodies = _blocks(f"{name} {label}", body, problems)
+            if label in merged or len(bodies) > 1:
+                problems.append(f'Duplicate {name} block; There is more than one block {name} "{label}"')
+            elif bodies:
+                merged[label] = _object(nested, bodies[0], problems)
+    return merged
 
 
 def _attribute(attr: Attr, name: str, value: object, problems: list[str]) -> object:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pot_driver import plan, schema, spec, wire
 from pot_driver.config import PLUGIN_OPTIONS, TASK_OPTIONS, PluginConfig, decode_plugin
+from pot_driver.config.urls import without_credentials
 from pot_driver.errors import ConfigError
 from pot_driver.model import Mount, Port, TaskConfig
 from pot_driver.operator import agentfile, jobfile
@@ -24,7 +25,6 @@ from pot_driver.operator.allocation import Allocation
 from pot_driver.operator.hclspec import encode
 from pot_driver.operator.job import Group, Job, PortAsk, Task
 from pot_driver.plan import Plan
-from pot_driver.spec.image import without_password
 
 INVALID = 2  # exit status when the job has problems
 _ALLOC_ID = "00000000-0000-0000-0000-000000000000"
@@ -122,7 +122,7 @@ def _as_json(one: TaskPlan) -> dict[str, object]:
         shown |= {
             "pot": one.plan.pot_name,
             "image": {
-                "url": without_password(one.plan.image.url),
+                "url": without_credentials(one.plan.image.url),
                 "pot": one.plan.image.pot,
                 "tag": one.plan.image.tag,
             },

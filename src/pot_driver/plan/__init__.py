@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pot_driver.config.urls import without_credentials
 from pot_driver.plan.expected import Expected, ExpectedMount, differences, hooks_in
 from pot_driver.plan.scripts import CHANGE_USER, START, STOP, TaskFile, early_files, task_files
 from pot_driver.pot import command
 from pot_driver.pot.command import PotStep
 from pot_driver.pot.parse import FscompEntry, PotConf
 from pot_driver.spec import ImageRef, Mounting, TaskSpec
-from pot_driver.spec.image import without_password
 from pot_driver.spec.names import parts
 
 __all__ = [
@@ -134,7 +134,7 @@ def _prepare(spec: TaskSpec) -> PotStep:
     return command.prepare(
         name=name,
         suffix=suffix,
-        url=without_password(spec.image.url),  # the image is in pot's cache before it runs
+        url=without_credentials(spec.image.url),  # the image is in pot's cache before it runs
         image=spec.image.pot,
         tag=spec.image.tag,
         command=START,

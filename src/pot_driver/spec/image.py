@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
+from pot_driver.config import urls
 from pot_driver.config.checks import shown
+from pot_driver.config.urls import without_credentials
 from pot_driver.spec.draft import Draft
 from pot_driver.spec.paths import resolve
 from pot_driver.spec.values import ImageRef
@@ -24,40 +26,32 @@ def image(draft: Draft) -> ImageRef:
         if not _PART.fullmatch(value):
             draft.wrong(option, f"{shown(value)} may have only letters, digits, and . _ - after the first")
     url = _url(draft)
-    allowed = draft.plugin.allowed_image_urls
-    if allowed and not any(_below(url, base) for base in allowed):
-        asked = shown(without_password(options.image))
-        draft.wrong("image", f"{asked} is not below one of the allowed_image_urls {', '.join(allowed)}")
-    return ImageRef(url=url, pot=options.pot, tag=options.tag, signature_pubkey=_signature_pubkey(draft))
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown: arguments, logs and messages are read by others than the job's author."""
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+    if url and not _allowed(draft, url):
+        asked = shown(without_credentials(options.image))
+        allowed = ", ".join(draft.plugin.allowed_image_urls)
+        draft.wrong("image", f"{asked} is not below one of the allowed_image_urls {allowed}")
+    plugin = draft.plugin
+    return ImageRef(
+        url=url,
+        pot=options.pot,
+        tag=options.tag,
+        signature_pubkey=_signature_pubkey(draft),
+        force=plugin.force_pull if options.force_pull is None else options.force_pull,
+        strict=bool(plugin.allowed_image_urls) or plugin.require_signature,
+    )
 
 
 def _url(draft: Draft) -> str:
+    """The URL, "" when it is none: that is told."""
     text = draft.options.image.strip()
-    asked = shown(without_password(text))
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme not in {"http", "https", "file"}:
-        draft.wrong("image", f"{asked} is not a URL that begins with http://, https:// or file://")
-        return text
-    if re.search(r"[^!-~]", text):
-        draft.wrong("image", f"{asked} has blanks or other characters that a URL must write as %20 and so on")
-        return text
-    if scheme == "file":
-        return f"file://{quote(_directory(draft, unquote(rest)).rstrip('/'))}"
+    scheme, _, path = text.partition("://")
     try:
-        parsed = urlsplit(text)
-        host, _ = parsed.hostname, parsed.port
-    except ValueError as err:
-        draft.wrong("image", f"{asked} is not a URL: {err}")
-        return text
-    if not host or parsed.query or parsed.fragment:
-        draft.wrong("image", f"{asked} is not a URL to which /<pot>_<tag>.xz can be added")
+        if scheme == "file":
+            return f"file://{quote(_directory(draft, unquote(urls.printable(path))).rstrip('/'))}"
+        urls.parse(text)
+    except ValueError as error:
+        draft.wrong("image", f"{shown(without_credentials(text))} is not a URL of images: {error}")
+        return ""
     return text.rstrip("/")
 
 
@@ -68,16 +62,9 @@ def _directory(draft: Draft, path: str) -> str:
     return resolve(draft, "image", path, directory=True, may_be_missing=True).path
 
 
-def _below(url: str, base: str) -> bool:
-    scheme, _, plain = _plain(url)
-    root_scheme, _, root = _plain(base)
-    return scheme == root_scheme and (plain == root or plain.startswith(root.rstrip("/") + "/"))
-
-
-def _plain(url: str) -> tuple[str, str, str]:
-    """Without spellings that lead elsewhere than they look: `..`, `%2e%2e`, doubled slashes."""
-    scheme, separator, rest = url.partition("://")
-    return scheme, separator, posixpath.normpath(unquote(rest)).replace("//", "/")
+def _allowed(draft: Draft, url: str) -> bool:
+    allowed = draft.plugin.allowed_image_urls
+    return not allowed or any(urls.parse(url).below(urls.parse(base)) for base in allowed)
 
 
 def _signature_pubkey(draft: Draft) -> str | None:

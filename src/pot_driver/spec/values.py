@@ -13,12 +13,18 @@ from pot_driver.model import TaskConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRef:
-    """An image: the files `<url>/<pot>_<tag>.xz…`. `signature_pubkey`: a file on the host."""
+    """An image: the files `<url>/<pot>_<tag>.xz…`. `signature_pubkey`: a file on the host.
+
+    `force`: what is on the host counts only if the registry still has the same. `strict`: only an image whose origin
+    is known to be this URL will do.
+    """
 
     url: str
     pot: str
     tag: str
     signature_pubkey: str | None = None
+    force: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
