@@ -21,7 +21,7 @@ from pot_driver import __version__
 from pot_driver.errors import DriverError, TimedOut
 from pot_driver.model import BootId, Fingerprint, Health
 from pot_driver.pot import layout
-from pot_driver.pot.kernel import sysctl
+from pot_driver.pot.kernel import opaque, sysctl
 from pot_driver.process import CommandMissing
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ async def boot_identity(processes: Processes) -> BootId:
     """Which boot of the host this is, as far as the kernel tells."""
     try:
         since = re.match(r"\{ sec = (\d+), usec = (\d+) \}", await sysctl(processes, "kern.boottime"))
-        boot_id = await sysctl(processes, "kern.boot_id")  # not on every release
+        boot_id = await opaque(processes, "kern.boot_id")  # FreeBSD 13 and newer
     except DriverError as error:
         log.warning("cannot tell when the host was booted", error=str(error))
         return BootId()

@@ -29,11 +29,11 @@ case "$*" in
 esac
 """
 SYSCTL = """
-[ "$1" = -n ] || exit 64
-case $2 in
-kern.racct.enable) echo 1 ;;
-kern.boottime) echo '{ sec = 1700000000, usec = 250000 } Tue Nov 14 22:13:20 2023' ;;
-kern.boot_id) echo 0x01234 ;;
+case "$*" in
+"-n kern.racct.enable") echo 1 ;;
+"-n kern.boottime") echo '{ sec = 1700000000, usec = 250000 } Tue Nov 14 22:13:20 2023' ;;
+"-n kern.boot_id") ;;
+"-nx kern.boot_id") echo 'Format: Length:16 Dump:0x0123456789abcdef0123456789abcdef' ;;
 *) echo "sysctl: unknown oid '$2'" >&2; exit 1 ;;
 esac
 """
@@ -286,7 +286,7 @@ async def test_the_kernel_tells_the_boot(host: Any) -> None:
     """Its time and, where there is one, its id."""
     host.script("sysctl", SYSCTL)
 
-    assert await boot_identity(host.processes) == BootId(boottime_s=1_700_000_000.25, boot_id="0x01234")
+    assert await boot_identity(host.processes) == BootId(boottime_s=1_700_000_000.25, boot_id="0123456789abcdef" * 2)
     host.script("sysctl", SYSCTL.replace("kern.boot_id", "kern.no_such"))
     assert await boot_identity(host.processes) == BootId(boottime_s=1_700_000_000.25)
     host.script("sysctl", "exit 1")

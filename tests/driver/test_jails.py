@@ -14,7 +14,7 @@ from pot_driver.errors import PotFailed
 from pot_driver.pot.jails import Jails
 from pot_driver.process import Processes
 
-LIVES = "echo 12"  # with a parameter there is no header
+LIVES = """[ "$*" = "-j web jid" ] && echo 12"""
 NOT_FOUND = """echo 'jls: jail "web" not found' >&2; exit 1"""
 DYING = """echo 'jls: jail "web" is dying' >&2; exit 1"""  # no process is left, only sockets that still close
 BROKEN = "echo 'jls: jail_get: Cannot allocate memory' >&2; exit 1"

@@ -9,10 +9,10 @@ What differs, and matters to a program that was written on Linux:
     selectors         no epoll; gRPC uses poll(2)
     children          by fork and exec: neither vfork nor posix_spawn
     socket paths      103 bytes
-    arguments         with the environment at most 256 KiB (FreeBSD 12)
+    arguments         with the environment at most 256 KiB (FreeBSD 12), for all that a child becomes, too
     flock             not on a FIFO
 
-Not here: what only a kernel can do (kqueue, jails).
+Not here: what only a kernel can do (kqueue, jails), the sockets that gRPC makes by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import select
 import selectors
 import socket
@@ -29,6 +30,8 @@ from typing import Any
 
 SOCKET_PATH = 103
 ARG_MAX = 256 * 1024
+STACK = 4 * ARG_MAX  # Linux allows a quarter of the stack's limit
+USUAL_STACK = 8 << 20
 
 _read, _flock = os.read, fcntl.flock
 _bind, _connect = socket.socket.bind, socket.socket.connect
@@ -57,16 +60,23 @@ def _fits(address: object) -> None:
 
 
 class _Popen(subprocess.Popen):  # type: ignore[type-arg]
-    def __init__(self, args: Any, *rest: Any, **options: Any) -> None:
-        words = [args] if isinstance(args, str | bytes | os.PathLike) else list(args)
-        env = options.get("env")
-        pairs = [f"{key}={value}" for key, value in (os.environ if env is None else env).items()]
-        if sum(len(os.fsencode(word)) + 1 for word in (*words, *pairs)) > ARG_MAX:
-            raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
-        super().__init__(args, *rest, **options)
+    """Every child is under the limit of the arguments, and hands it on."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        _limit_stack(STACK)
+        try:
+            super().__init__(*args, **options)
+        finally:
+            _limit_stack(USUAL_STACK)
+
+
+def _limit_stack(size: int) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    resource.setrlimit(resource.RLIMIT_STACK, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
 
 
 def _impose() -> None:
+    _limit_stack(USUAL_STACK)  # who started us may have been under the rules
     os.environ["GRPC_POLL_STRATEGY"] = "poll"
     os.read = read  # type: ignore[assignment]
     fcntl.flock = flock

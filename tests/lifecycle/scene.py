@@ -155,15 +155,22 @@ class Scene(Watcher):
         await self.agent.close()
         await self.launch()
 
-    async def reboot(self, *, state_dir_kept: bool = True) -> None:
-        """The machine goes down hard and comes up again, then the agent."""
+    async def reboot(self, *, var_run: str = "kept") -> None:
+        """The machine goes down hard and comes up again, then the agent.
+
+        `var_run`: whether /var/run is "kept", "wiped" (a memory disk), or "cleaned" by rc.d/cleanvar.
+        """
         await self.crash()
         for pid, words in processes():  # all at once: none sees another one's end
             if any(word in (f"{self.root.bin}/pot", *map(str, self.state_dir.glob("*/keeper.sh"))) for word in words):
                 os.kill(pid, signal.SIGKILL)
         installation.pot_sim(Path(self.root.path), "reboot")
-        if not state_dir_kept:
+        if var_run == "wiped":
             shutil.rmtree(self.state_dir, ignore_errors=True)
+        if var_run == "cleaned":  # directories and FIFOs stay
+            for file in self.state_dir.rglob("*"):
+                if file.is_file() or file.is_socket():
+                    file.unlink()
         await self.launch()
 
     # tasks

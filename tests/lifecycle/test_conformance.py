@@ -377,15 +377,15 @@ async def test_case_37_an_end_that_nobody_saw_is_told_by_the_next(stage: Stage, 
         assert scene.left() == []
 
 
-@pytest.mark.parametrize("state_dir_kept", [True, False])
-async def test_case_38_after_a_reboot_the_task_is_given_up_and_removed(stage: Stage, state_dir_kept: bool) -> None:
+@pytest.mark.parametrize("var_run", ["kept", "wiped"])
+async def test_case_38_after_a_reboot_the_task_is_given_up_and_removed(stage: Stage, var_run: str) -> None:
     async with stage() as scene:
         run = await scene.begin()
         await scene.settled(run)
         await scene.crash()
         for pid in (scene.keeper(run), scene.pot_start(run)):  # the simulated reboot ends jails alone
             os.kill(pid, signal.SIGKILL)
-        await scene.reboot(state_dir_kept=state_dir_kept)
+        await scene.reboot(var_run=var_run)
         with pytest.raises(CallFailed, match="cannot recover task"):
             await scene.recover(run)
         await scene.destroy(run)

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("kept", [True, False], ids=["var-run kept", "var-run wiped"])
-async def test_a_running_task_is_lost_and_starts_afresh(stage: Stage, kept: bool) -> None:
+@pytest.mark.parametrize("var_run", ["kept", "wiped", "cleaned"])
+async def test_a_running_task_is_lost_and_starts_afresh(stage: Stage, var_run: str) -> None:
     async with stage() as scene:
         run = await scene.begin(QUIET)
-        await scene.reboot(state_dir_kept=kept)
-        with pytest.raises(CallFailed, match=r"cannot recover task .* the host was rebooted"):
+        await scene.reboot(var_run=var_run)
+        with pytest.raises(CallFailed, match=r"cannot recover task .* the host was restarted"):
             await scene.recover(run)
+        await scene.until_told("The task is lost: the host was restarted")
         await scene.destroy(run)
         assert scene.left() == []
 
@@ -34,14 +35,14 @@ async def test_a_running_task_is_lost_and_starts_afresh(stage: Stage, kept: bool
         assert scene.left() == []
 
 
-@pytest.mark.parametrize("kept", [True, False], ids=["var-run kept", "var-run wiped"])
-async def test_an_end_before_the_reboot_is_told_after_it(stage: Stage, kept: bool) -> None:
+@pytest.mark.parametrize("var_run", ["kept", "wiped", "cleaned"])
+async def test_an_end_before_the_reboot_is_told_after_it(stage: Stage, var_run: str) -> None:
     async with stage() as scene:
         run = await scene.begin(GATED)
         await scene.crash()
         await run.tell(5)
         await run.silent()
-        await scene.reboot(state_dir_kept=kept)
+        await scene.reboot(var_run=var_run)
         await scene.recover(run)
 
         assert (await scene.wait(run)).result.exit_code == 5

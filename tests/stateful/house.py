@@ -100,14 +100,15 @@ class House:
     async def reboot(self, state_dir: str) -> None:
         """The machine goes down hard and comes up again; the plugin must be dead already.
 
-        `state_dir`: kept, lost, or emptied, as FreeBSD's cleanvar does it: the files go, the directories stay.
+        `state_dir`: kept, lost, or emptied, as FreeBSD's cleanvar does it: the files go, directories and FIFOs stay.
         """
         self._end_everything()
         if state_dir == "lost":
             shutil.rmtree(self.state_dir, ignore_errors=True)
         elif state_dir == "emptied":
             for path in self.state_dir.glob("*/*"):
-                path.unlink()
+                if path.is_file():
+                    path.unlink()
         await asyncio.to_thread(installation.pot_sim, self.path, "reboot")
 
     def leftovers(self) -> list[str]:

@@ -52,7 +52,7 @@ class Fate(Enum):
 async def fate(host: Host, record: TaskRecord) -> Fate:
     """Look for a task's pot."""
     home = host.homes.of(record.pot_name)
-    if keeper.lives(home):
+    if await keeper.lives(home):
         return Fate.KEPT
     if _saw_the_end(home):
         return Fate.ENDED

@@ -23,7 +23,7 @@ from pot_driver.errors import DriverError, PotFailed, TaskExists, TimedOut, TryA
 from pot_driver.events import Events
 from pot_driver.fingerprint import boot_identity, same_boot
 from pot_driver.images import Images
-from pot_driver.model import TaskRecord
+from pot_driver.model import BootId, TaskRecord
 from pot_driver.pot import command
 from pot_driver.tasks import Phase, Task, TaskTable
 
@@ -74,7 +74,9 @@ class Lives:
         async with task.changing:
             found = await self._found(host, task.record)
             if found is Fate.LOST:
-                error = await _lost(host, task.record)
+                why = await _why_lost(host, task.record)
+                self._events.emit(task, f"The task is lost: {why}")
+                error = PotFailed(f"cannot recover task {task.id} in pot {task.pot_name}: {why}")
                 await self._give_up(host, task, error)
                 raise error
             task.started(task.record)
@@ -216,10 +218,13 @@ def _same_task(one: TaskRecord, other: TaskRecord) -> bool:
     return (one.alloc_id, one.name) == (other.alloc_id, other.name) and one.id != other.id
 
 
-async def _lost(host: Host, record: TaskRecord) -> PotFailed:
-    rebooted = not same_boot(record.boot, await boot_identity(host.processes))
-    what = "the host was rebooted" if rebooted else "it does not run, and its exit code is unknown"
-    return PotFailed(f"cannot recover task {record.id} in pot {record.pot_name}: {what}")
+async def _why_lost(host: Host, record: TaskRecord) -> str:
+    boot = await boot_identity(host.processes)
+    # The Go driver did not write down the boot, only when it started the task.
+    earlier = record.boot == BootId() and 0 < record.started_at_s < boot.boottime_s
+    if earlier or not same_boot(record.boot, boot):
+        return "the host was restarted"
+    return "it does not run, and its exit code is unknown"
 
 
 async def _keep_prune_away(host: Host, task: Task) -> None:

@@ -106,7 +106,7 @@ async def end_jail(host: Host, pot_name: str, left_s: Callable[[], float]) -> No
         if not await host.jails.exists(pot_name):
             return
         refused += 1
-        if refused > PATIENCE or not keeper.lives(host.homes.of(pot_name)):
+        if refused > PATIENCE or not await keeper.lives(host.homes.of(pot_name)):
             await release(host, pot_name)
         if left_s() <= 0:
             killed += 1

@@ -10,18 +10,26 @@ Not here: who holds the write end (see `launch`), what an end means (see `exits`
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
+
+INSTANT_S = 0.05  # longer than any watcher is a writer
+_A_LINK = {errno.ELOOP, errno.EMLINK}  # Linux's word for it, and FreeBSD's
 
 
 def open_reader(path: Path) -> int:
     """A descriptor that reads end-of-file when, and only when, nobody has the FIFO open for writing.
 
-    Raises OSError where the FIFO is not there; what is no FIFO counts as not there.
+    FileNotFoundError where the FIFO is not there; what is no FIFO counts as not there.
     """
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _A_LINK:
+            raise FileNotFoundError(f"{path} is no FIFO") from error
+        raise
     if not stat.S_ISFIFO(os.fstat(reader).st_mode):
         os.close(reader)
         raise FileNotFoundError(f"{path} is no FIFO")
@@ -44,14 +52,17 @@ def has_writer(reader: int) -> bool:
 
 
 class Watch:
-    """Tells when the keeper that holds this FIFO is gone; a FIFO that is not there is held by nobody."""
+    """Tells when the keeper that holds this FIFO is gone; a FIFO that is not there is held by nobody.
+
+    OSError where that cannot be told: too many open files say nothing of the keeper.
+    """
 
     def __init__(self, path: Path) -> None:
         self._over = asyncio.Event()
         self._reader = -1
         try:
             self._reader = open_reader(path)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             self._over.set()
             return
         # Watched first: the last writer may leave between a look and the beginning of the watch.
@@ -80,17 +91,17 @@ class Watch:
             self.close()
 
 
-def is_held(path: Path) -> bool:
+async def is_held(path: Path) -> bool:
     """Whether a keeper holds this FIFO.
 
-    Another watcher is a writer for an instant while it opens the FIFO; who must be sure of the end uses `Watch`.
+    Another watcher is a writer for an instant while it opens the FIFO: only what lasts is a keeper.
     """
-    reader = -1
-    with suppress(OSError):
-        reader = open_reader(path)
-    if reader < 0:
-        return False
+    watch = Watch(path)
     try:
-        return has_writer(reader)
+        async with asyncio.timeout(INSTANT_S):
+            await watch.ended()
+    except TimeoutError:
+        return True
     finally:
-        os.close(reader)
+        watch.close()
+    return False

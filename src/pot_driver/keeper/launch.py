@@ -51,14 +51,14 @@ async def launch(
         raise PotFailed(f"cannot keep pot {pot_name}: sh ended with {status}: {home.start_log().strip()}")
 
 
-def lives(home: Home) -> bool:
+async def lives(home: Home) -> bool:
     """Whether a keeper lives."""
-    return alive.is_held(home.alive)
+    return await alive.is_held(home.alive)
 
 
 async def works(processes: Processes, home: Home, pot_name: str, *, timeout_s: float) -> bool:
     """Whether `pot start` goes on: under its keeper, or alone, where the keeper was killed."""
-    if lives(home):
+    if await lives(home):
         return True
     group = home.group()
     if group is None or home.exit_record() is not None:

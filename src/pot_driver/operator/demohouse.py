@@ -76,7 +76,7 @@ class House:
         paths = [self.sim / "opt/pot/jails" / pot_name, *self.allocs.glob("*")]
         paths += (self.sim / "driver").rglob(f"*{pot_name}*")
         left = [str(path) for path in paths if path.exists()]
-        if not _run(self.sim / "bin/jls", "-j", pot_name).returncode:
+        if not _run(self.sim / "bin/jls", "-j", pot_name, "jid").returncode:
             left.append(f"jail {pot_name}")
         with suppress(FileNotFoundError):
             processes = _run("ps", "-A", "-o", "pid=", "-o", "args=").stdout.splitlines()
