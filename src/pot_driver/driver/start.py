@@ -153,7 +153,7 @@ async def _runs(host: Host, record: TaskRecord) -> bool:
     """
     if scripts.began(record):
         return True
-    return await ends.pot_state(host, record.pot_name) == "started" and await host.pot.jail_exists(record.pot_name)
+    return await ends.pot_state(host, record.pot_name) == "started" and await host.jails.exists(record.pot_name)
 
 
 async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, tell: Tell) -> None:
