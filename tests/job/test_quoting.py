@@ -149,19 +149,6 @@ def test_the_log_descriptors_are_taken_when_they_are_there(job, tmp_path):
     assert (out.read_text(), err.read_text(), done.stdout) == ("out\n", "err\n", b"")
 
 
-def test_a_line_break_outside_quotes_is_refused(job):
-    job.config_with(args=["-a\nrm"])
-
-    assert "line break outside quotes" in job.problem()
-
-
-@pytest.mark.parametrize("args", [["'a\nb'"], ['"a\nb"'], ["a\\\nb"], ["x\n"], ["it\\'s"]])
-def test_a_line_break_inside_quotes_is_kept(job, args):
-    job.config_with(args=args)
-
-    assert job.problems() == ()
-
-
 def test_arguments_without_a_command_are_refused(job):
     job.config_with(command=None, args=["-x"])
 
