@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,9 +25,16 @@ _Error = TypeVar("_Error", bound=BaseException)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and do it; the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name in a job may need more than the terminal's encoding
     arguments = _parser().parse_args(argv)
     try:
-        return int(arguments.command(arguments))
+        status = int(arguments.command(arguments))
+        sys.stdout.flush()
+    except* BrokenPipeError:
+        _write_nowhere()
+        status = 1
     except* ConfigError as errors:
         _complain([problem for error in _untold(errors) for problem in error.problems])
         status = USAGE_ERROR
@@ -48,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _job_arguments(run)
     _config_argument(run)
     _plain_argument(run)
+    run.add_argument("--clean", action="store_true", help="first remove what killed runs have left")
     run.set_defaults(command=_run)
 
     plan = commands.add_parser("plan", help="print the pot commands of a job file, or what is wrong with it")
@@ -106,10 +116,11 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from pot_driver.operator import console, run  # noqa: PLC0415
+    from pot_driver.operator import console, jobfile, run  # noqa: PLC0415
 
     terminal = console.Console(plain=arguments.plain)
-    return asyncio.run(run.run(arguments.job, dict(arguments.var), arguments.config, terminal))
+    job = jobfile.read(arguments.job, dict(arguments.var))
+    return asyncio.run(run.run(job, arguments.config, terminal, clean=arguments.clean))
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -143,6 +154,13 @@ def _untold(group: BaseExceptionGroup[_Error]) -> Iterator[_Error]:
             yield from _untold(error)
         elif TOLD not in getattr(error, "__notes__", ()):
             yield error
+
+
+def _write_nowhere() -> None:
+    """The reader of our output has gone (`| head`): Python is not to complain of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _complain(problems: Sequence[str]) -> None:
