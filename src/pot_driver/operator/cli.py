@@ -91,11 +91,22 @@ def _job_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a value for a variable of the job file; may be repeated",
     )
+    parser.add_argument(
+        "--var-file",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a file with values for variables; may be repeated",
+    )
 
 
 def _config_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help='an agent\'s configuration with plugin "nomad-pot-driver" (HCL)'
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help='an agent\'s configuration with plugin "nomad-pot-driver" (HCL or JSON)',
     )
 
 
@@ -119,7 +130,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from pot_driver.operator import console, jobfile, run  # noqa: PLC0415
 
     terminal = console.Console(plain=arguments.plain)
-    job = jobfile.read(arguments.job, dict(arguments.var))
+    job = jobfile.read(arguments.job, dict(arguments.var), arguments.var_file)
     return asyncio.run(run.run(job, arguments.config, terminal, clean=arguments.clean))
 
 

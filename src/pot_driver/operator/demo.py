@@ -43,6 +43,7 @@ class Disappointed(DriverError):  # noqa: N818 - what happened
 
 async def show(path: Path, console: Console) -> int:
     """Run the demo; the status to exit with. Whoever ends it has it tidied up, as by Ctrl-C."""
+    installation.require_simulator()
     with Interrupts() as interrupts:
         console.on_lost = interrupts.interrupt
         async with House() as house:

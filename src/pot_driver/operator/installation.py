@@ -65,13 +65,18 @@ def default_root() -> Path:
     return Path(given) if given else Path(tempfile.gettempdir()) / f"pot-sim-{os.getuid()}"
 
 
-def simulated(root: Path) -> Installation:
-    """The simulator's installation below `root`, made if it is not there."""
+def require_simulator() -> None:
+    """NoPot where it is not installed."""
     if find_spec("pot_sim") is None:
         raise NoPot(
             f"this host is {platform.system()}, and pot-sim, which simulates pot on Linux, is not installed: "
             "pip install 'pot-driver[sim]' brings it (in a checkout: pip install ./src/pot_sim)"
         )
+
+
+def simulated(root: Path) -> Installation:
+    """The simulator's installation below `root`, made if it is not there."""
+    require_simulator()
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root.stat().st_uid != os.getuid():
         raise NoPot(f"{root} belongs to someone else; set {ROOT_VARIABLE} to a directory of your own")
