@@ -16,20 +16,6 @@ COMMAND = str(Path(sys.executable).parent / "pot-driver")
 JOB = Path(__file__).parent.parent.parent / "examples/web.nomad.hcl"
 PREPARED = ["pot-sim", "image", "handshake", "fingerprint"]
 STEPS = [*PREPARED, "download", "start", "http", "log", "exec", "stats", "recover", "stop", "destroy"]
-    "pot-sim",
-    "image",
-    "handshake",
-    "fingerprint",
-    "download",
-    "start",
-    "http",
-    "log",
-    "exec",
-    "stats",
-    "recover",
-    "stop",
-    "destroy",
-]
 
 
 def start(tmp_path: Path, *launcher: str) -> subprocess.Popen[str]:

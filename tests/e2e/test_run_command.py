@@ -222,7 +222,7 @@ def test_an_encoding_without_our_signs_ends_no_run(
 @pytest.mark.slow
 def test_what_a_killed_run_has_left_is_told_and_removed_by_the_next(sim: Installation, tmp_path: Path) -> None:
     with running(sim, tmp_path, job_file(tmp_path, sim, ENDLESS)) as process:
-        until(process, "t stdout: ready")
+        until(process, "runs in pot")  # before, the plugin undoes the start
         process.kill()
         process.wait()
     pots = left_by(sim)

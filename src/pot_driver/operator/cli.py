@@ -66,8 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", action="store_true", help="for programs")
     plan.set_defaults(command=_plan)
 
-    doctor = commands.add_parser("doctor", help="ask the driver what it finds on this host")
+    doctor = commands.add_parser("doctor", help="look at this host: what pots need, and what mends what is missing")
     _config_argument(doctor)
+    doctor.add_argument("--json", action="store_true", help="for programs")
     _plain_argument(doctor)
     doctor.set_defaults(command=_doctor)
 
@@ -141,9 +142,12 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from pot_driver.operator import console, doctor  # noqa: PLC0415
+    from pot_driver.operator import console  # noqa: PLC0415
+    from pot_driver.operator.doctor import report  # noqa: PLC0415
 
-    return asyncio.run(doctor.look(arguments.config, console.Console(plain=arguments.plain)))
+    terminal = console.Console(plain=arguments.plain)
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no file
+        return asyncio.run(report.run(arguments.config, terminal, as_json=arguments.json, nowhere=nowhere))
 
 
 def _demo(arguments: argparse.Namespace) -> int:

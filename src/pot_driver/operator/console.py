@@ -95,6 +95,16 @@ class Console:
         """Something wrong."""
         self._write(self._paint(_RED, text))
 
+    def verdict(self, verdict: str, name: str, text: str) -> None:
+        """A finding: ok, warning or failure."""
+        colour = {"ok": _GREEN, "warning": _YELLOW}.get(verdict, _RED)
+        self._write(f"{self._paint(colour, f'{verdict:<8}')} {name}: {text}")
+
+    def detail(self, text: str) -> None:
+        """What belongs to the line before."""
+        if text:
+            self._write(f"{'':<9}{text}")
+
     def event(self, task: str, message: str) -> None:
         """A task event, as `nomad alloc status` would list it."""
         if self._steps_only:
