@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def install(environment: Path, wheel: Path) -> None:
 def said(environment: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [environment / words[0], *words[1:]],
-        env={**os.environ, **variables},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -115,6 +116,7 @@ def test_the_metadata_are_fit_for_an_index(wheels: dict[str, Path]) -> None:
     assert "](docs/" not in description  # a link that leads nowhere
 
 
+@pytest.mark.skipif(platform.system() == "FreeBSD", reason="where there is a pot, none is simulated")
 def test_without_the_simulator_the_driver_works_and_says_how_to_get_it(wheels: dict[str, Path], empty: Path) -> None:
     install(empty, wheels["pot-driver"])
     job = str(ROOT / "examples/batch.nomad.hcl")
