@@ -7,8 +7,7 @@ Not here: finding these things out (see `driver`).
 
 from __future__ import annotations
 
-import signal
-
+from pot_driver import signals
 from pot_driver.keeper.record import ExitRecord
 from pot_driver.model import ExitResult
 
@@ -41,9 +40,9 @@ def result(record: ExitRecord | None, *, exit_code: int | None, stopped_by_us: b
 
 
 def of_code(code: int, *, err: str = "") -> ExitResult:
-    """An exit code as a shell tells it: above 128 a death by signal code-128, in this host's numbers."""
+    """An exit code as a shell tells it: above 128 a death by signal code-128, in FreeBSD's numbers."""
     number = code - SIGNAL_BASE
-    return ExitResult(exit_code=code, signal=number if number > 0 and _is_signal(number) else 0, err=err)
+    return ExitResult(exit_code=code, signal=number if number in signals.NAMES else 0, err=err)
 
 
 def describe(ended: ExitResult) -> str:
@@ -51,13 +50,5 @@ def describe(ended: ExitResult) -> str:
     if ended.err:
         return ended.err[0].upper() + ended.err[1:]
     if ended.signal:
-        return f"Killed by {signal.Signals(ended.signal).name}"
+        return f"Killed by {signals.NAMES.get(ended.signal, ended.signal)}"
     return f"Exited with {ended.exit_code}"
-
-
-def _is_signal(number: int) -> bool:
-    try:
-        signal.Signals(number)
-    except ValueError:
-        return False
-    return True

@@ -32,6 +32,9 @@ UMASK = 0o022  # pot start passes it on to the app, and what pot writes into a p
 TERM_GRACE_S = 3.0  # from SIGTERM to SIGKILL: pot's clone undoes itself on SIGTERM
 EOF_GRACE_S = 1.0  # a daemon that a command left behind may hold its output open
 CHUNK = 32 * 1024
+# What a command wrote to its terminal last is lost in FreeBSD's kernel where nobody reads it within a second of the
+# command's end, so a user who is slow for a moment must not keep us from reading.
+TERMINAL_AHEAD = 1 << 20
 
 # The slave becomes the controlling terminal of the new session. Done by a tiny interpreter of its own,
 # because code between fork and exec in a process with gRPC's threads may deadlock.
@@ -297,7 +300,7 @@ class _Terminal:
         master, slave = os.openpty()
         terminal = cls(master, slave)
         terminal.resize(rows, columns)
-        terminal.reader, reading = await _reader(os.fdopen(os.dup(master), "rb", 0))
+        terminal.reader, reading = await _reader(os.fdopen(os.dup(master), "rb", 0), ahead=TERMINAL_AHEAD)
         terminal.writer = await _writer(os.fdopen(os.dup(master), "wb", 0))
         terminal._transports = [reading, terminal.writer.transport]
         return terminal
@@ -315,8 +318,9 @@ class _Terminal:
             self._master = -1
 
 
-async def _reader(pipe: IO[bytes]) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
-    reader = asyncio.StreamReader(limit=CHUNK)
+async def _reader(pipe: IO[bytes], *, ahead: int = CHUNK) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
+    """The pipe as a stream that holds up to twice `ahead` bytes before it lets the writer wait."""
+    reader = asyncio.StreamReader(limit=ahead)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), pipe
     )

@@ -45,7 +45,7 @@ def start() -> list[Step]:
 
 def stopped() -> list[Step]:
     """StopTask with a kill_signal which the app ignores."""
-    return _numbered(f"pot {step.verb}" for step in stop.commands("pot", "SIGINT", 1))
+    return _numbered(f"pot {step.verb}" for step in stop.commands("pot", 1))
 
 
 def destroyed() -> list[Step]:

@@ -30,7 +30,7 @@ async def test_what_goes_wrong_once_is_made_good(stage: Stage, word: str, how: s
         await scene.settled(run)
         scene.wire.forget()
         scene.wire.set(word, how)
-        await scene.stop(run, 20, "SIGINT" if word == "pot signal" else "")
+        await scene.stop(run, 20, "")
 
         assert scene.jails() == []
         ended = await scene.wait(run)

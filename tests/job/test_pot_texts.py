@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pot_driver import signals
 from pot_driver.pot import command, layout, parse, prepared
 from pot_driver.pot.parse import FscompEntry, Level, PotMessage
 
@@ -135,13 +136,14 @@ def test_rctl_is_read():
         ("SIGIOT", "SIGABRT"),
         ("INFO", "SIGINFO"),
         ("SIGPWR", None),
+        ("30", "SIGUSR1"),
         ("9", "SIGKILL"),
         ("99", None),
         ("", None),
     ],
 )
-def test_signals_are_spelled_as_pot_wants_them(name, spelled):
-    assert command.signal_name(name) == spelled
+def test_signals_have_freebsds_names_and_numbers(name, spelled):
+    assert signals.name(name) == spelled
 
 
 def test_a_command_in_the_pot_is_separated_from_pots_options():

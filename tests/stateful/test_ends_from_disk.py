@@ -22,6 +22,7 @@ from pot_driver.driver.host import Host
 from pot_driver.keeper import record
 from pot_driver.model import BootId, ExitResult, TaskRecord
 from pot_driver.pot.cli import Pot
+from pot_driver.pot.jails import Jails
 from pot_driver.tasks import Task
 
 POT = "web_01234567_00000000-0000-0000-0000-000000000000"
@@ -86,19 +87,24 @@ disks = st.builds(
 )
 
 
+class QuietJails(Jails):
+    """Are there for some looks: nothing is started."""
+
+    polls = 0
+
+    async def exists(self, name: str) -> bool:
+        assert name == POT
+        self.polls -= 1
+        return self.polls >= 0
+
+    async def names(self) -> frozenset[str]:
+        return frozenset()
+
+
 class QuietPot(Pot):
     """Answers from the disk: nothing is started."""
 
-    jail_polls = 0
     root = ""
-
-    async def jail_exists(self, name: str) -> bool:
-        assert name == POT
-        self.jail_polls -= 1
-        return self.jail_polls >= 0
-
-    async def jails(self) -> frozenset[str]:
-        return frozenset()
 
     async def fs_root(self) -> str:
         return self.root
@@ -118,7 +124,8 @@ def host_of(place: Path, disk: Disk) -> Host:
     """As a new plugin process sees it."""
     host = Host(decode_plugin(msgpack.packb({"host_path": f"{place}/bin", "state_dir": f"{place}/homes"})))
     host.pot = QuietPot(host.processes, host.config.timeouts)
-    host.pot.jail_polls, host.pot.root = disk.jail_polls, f"{place}/fs"
+    host.jails = QuietJails(host.processes, host.config.timeouts.quick)
+    host.jails.polls, host.pot.root = disk.jail_polls, f"{place}/fs"
     return host
 
 

@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from pot_driver import exec as pot_exec
-from pot_driver import plan, spec, task_state
+from pot_driver import plan, signals, spec, task_state
 from pot_driver.clock import Clock
 from pot_driver.config import decode_plugin
 from pot_driver.driver import scripts, stop
@@ -43,7 +43,6 @@ from pot_driver.model import (
     TaskStatus,
     Usage,
 )
-from pot_driver.pot import command
 from pot_driver.pot.layout import PotPaths
 from pot_driver.stats import Stats
 from pot_driver.tasks import Phase, Task, TaskTable
@@ -175,9 +174,9 @@ class PotDriver:
     async def signal_task(self, task_id: str, signal: str) -> None:
         """Send a signal to the task's main process."""
         entry = self._running(task_id)
-        name = command.signal_name(signal)
+        name = signals.name(signal)
         if name is None:
-            raise WrongState(f"cannot send {signal!r}: pot knows {' '.join(sorted(command.SIGNALS))}")
+            raise WrongState(f"cannot send {signal!r}: FreeBSD knows {' '.join(signals.NAMES.values())}")
         await stop.send_signal(self._host, entry, name)
 
     async def exec_task(self, task_id: str, words: Sequence[str], timeout_s: float) -> ExecResult:

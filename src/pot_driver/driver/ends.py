@@ -56,7 +56,7 @@ async def fate(host: Host, record: TaskRecord) -> Fate:
         return Fate.KEPT
     if _saw_the_end(home):
         return Fate.ENDED
-    if await host.pot.jail_exists(record.pot_name):
+    if await host.jails.exists(record.pot_name):
         return Fate.ORPHANED
     known = home.exit_record() is not None or await exit_code(host, record.pot_name) is not None
     return Fate.ENDED if known else Fate.LOST
@@ -136,9 +136,9 @@ async def _jail_gone(host: Host, pot_name: str) -> None:
 async def _jail_lives(host: Host, pot_name: str) -> bool:
     """The list of all jails serves all who watch one; no list, or a jail that is not in it, proves nothing."""
     with suppress(DriverError):
-        if pot_name in await host.jails(not_older_s=JAIL_POLL_S / 2):
+        if pot_name in await host.jail_names(not_older_s=JAIL_POLL_S / 2):
             return True
-    return await host.pot.jail_exists(pot_name)
+    return await host.jails.exists(pot_name)
 
 
 async def _late_exit_code(host: Host, pot_name: str) -> int | None:

@@ -19,6 +19,7 @@ from pot_driver.keeper.home import Homes
 from pot_driver.model import TaskRecord
 from pot_driver.pot import layout, parse
 from pot_driver.pot.cli import Pot
+from pot_driver.pot.jails import Jails
 from pot_driver.pot.layout import PotPaths
 from pot_driver.pot.parse import PotConf
 from pot_driver.process import Processes
@@ -33,6 +34,7 @@ class Host:
         self.config = config
         self.processes = Processes(config.host_path)
         self.pot = Pot(self.processes, config.timeouts, config.pot)
+        self.jails = Jails(self.processes, config.timeouts.quick)
         self.homes = Homes(Path(config.state_dir))
         self.starts = asyncio.Semaphore(config.max_parallel_starts)
         # pot set-hosts uses one temporary file for all pots: two at a time fail.
@@ -40,7 +42,7 @@ class Host:
         self._asking = asyncio.Lock()
         self._paths: PotPaths | None = None
         self._counting = asyncio.Lock()
-        self._jails: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
+        self._jail_names: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
     def record(self, pot_name: str) -> TaskRecord | None:
         """What the state directory says of this pot's task; None also where that cannot be read."""
@@ -77,13 +79,13 @@ class Host:
         """End a `pot start` that hangs."""
         await keeper.kill(self.processes, self.homes.of(pot_name), pot_name, timeout_s=self.config.timeouts.quick)
 
-    async def jails(self, *, not_older_s: float) -> frozenset[str]:
+    async def jail_names(self, *, not_older_s: float) -> frozenset[str]:
         """The names of all jails: whoever watches for an end asks together with the others."""
         async with self._counting:
             now_s = asyncio.get_running_loop().time()
-            if now_s - self._jails[0] > not_older_s:
-                self._jails = (now_s, await self.pot.jails())
-            return self._jails[1]
+            if now_s - self._jail_names[0] > not_older_s:
+                self._jail_names = (now_s, await self.jails.names())
+            return self._jail_names[1]
 
     async def paths(self) -> PotPaths:
         """Where pot keeps its files; asked once."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import structlog
 
-from pot_driver import exits, plan
+from pot_driver import exits, plan, signals
 from pot_driver.clock import Clock
 from pot_driver.driver import ends, scripts, start, stop
 from pot_driver.driver.ends import Fate
@@ -92,11 +92,11 @@ class Lives:
             if not task.alive:
                 return
             _want_stop(host, task)
-            name = command.signal_name(signal) if signal else ""
+            name = signals.name(signal) if signal else ""
             if name is None:
                 self._events.emit(task, f"Unknown kill_signal {signal}: stopping with SIGTERM")
             self._events.emit(task, f"Stopping pot with {name or 'SIGTERM'}, {timeout_s:g} s to end")
-            await stop.stop(host, task, self._clock, timeout_s=timeout_s, signal=name or "")
+            await stop.stop(host, task, self._clock, timeout_s=timeout_s, kill_signal=name or "")
 
     async def destroy(self, host: Host, task: Task, *, force: bool) -> None:
         """Leave nothing of it. What cannot be removed now belongs to no task: the reconciler goes on with it."""
@@ -107,7 +107,7 @@ class Lives:
                 if not force:
                     raise WrongState(f"cannot destroy running task {task.id}")
                 _want_stop(host, task)
-                await stop.stop(host, task, self._clock, timeout_s=0, signal="")
+                await stop.stop(host, task, self._clock, timeout_s=0, kill_signal="")
             if self._tasks.find(task.id) is task:
                 try:
                     await undo(host, task.record)
@@ -138,7 +138,7 @@ class Lives:
             try:
                 await (self.destroy(host, known, force=True) if known else self.remove(host, record))
             except DriverError as error:
-                if await host.pot.jail_exists(record.pot_name):
+                if await host.jails.exists(record.pot_name):
                     raise TryAgain(f"cannot start task {task.id}: its earlier run cannot be ended: {error}") from error
 
     def _earlier_runs(self, host: Host, task: Task) -> list[TaskRecord]:

@@ -31,9 +31,11 @@ from pot_driver.images import Images
 from pot_driver.keeper.alive import Watch
 from pot_driver.keeper.launch import launch
 from pot_driver.model import DriverNetwork, TaskRecord
-from pot_driver.plan import Plan
+from pot_driver.plan import Plan, arguments
+from pot_driver.plan.arguments import Arguments
 from pot_driver.pot import command, parse, prepared
 from pot_driver.pot.cli import failure, kind_of
+from pot_driver.pot.kernel import sysctl
 from pot_driver.pot.layout import PotPaths, image_pot
 from pot_driver.pot.parse import PotConf
 from pot_driver.tasks import Task
@@ -87,6 +89,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
     """Make the pot and start it; the record with what is known only now."""
     paths = await host.paths()
     home = host.homes.of(record.pot_name)
+    await _refuse_misfit(host, arguments.of(plan.spec))
     home.create(task_state.encode(record))
     for warning in plan.spec.warnings:
         tell(warning)
@@ -104,6 +107,7 @@ async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, t
         if plan.spec.user is not None:
             _refuse(prepared.unknown_user(paths.root(plan.pot_name), mounts, plan.spec.user))
         image_conf = parse.pot_conf(files.text(paths.conf(image_pot(plan.image.pot, plan.image.tag))))
+        await _refuse_misfit(host, arguments.of(plan.spec, image_conf.cmd, conf.env), tell)
         scripts.write(planning.task_files(plan.spec, image_conf.cmd, conf))
         if conf.ips and plan.own_address:
             record = replace(record, network=DriverNetwork(addr=conf.ips[0], port_map=plan.port_map))
@@ -149,7 +153,7 @@ async def _runs(host: Host, record: TaskRecord) -> bool:
     """
     if scripts.began(record):
         return True
-    return await ends.pot_state(host, record.pot_name) == "started" and await host.pot.jail_exists(record.pot_name)
+    return await ends.pot_state(host, record.pot_name) == "started" and await host.jails.exists(record.pot_name)
 
 
 async def _prepare(host: Host, paths: PotPaths, record: TaskRecord, plan: Plan, tell: Tell) -> None:
@@ -177,6 +181,15 @@ def _verified(paths: PotPaths, plan: Plan) -> PotConf:
     ]
     _refuse(planning.verify(plan, conf, parse.fscomp(files.text(paths.fscomp(plan.pot_name)))) + lost)
     return conf
+
+
+async def _refuse_misfit(host: Host, needed: Arguments, tell: Tell = lambda _: None) -> None:
+    """Refuse what this host's kernel cannot start, tell of what others cannot; it is rarely worth a question."""
+    if misfit := needed.misfit("FreeBSD 12", arguments.EVERYWHERE):
+        limit = await sysctl(host.processes, "kern.argmax")
+        refused = needed.misfit("this host", int(limit) if limit.isdecimal() else arguments.EVERYWHERE)
+        _refuse([refused] if refused else [])
+        tell(misfit[0].upper() + misfit[1:])
 
 
 def _refuse(problems: list[str]) -> None:

@@ -1,6 +1,6 @@
 """StopTask: the way down, from a friendly signal to the end of the jail.
 
-    kill_signal      `pot signal` to the main process, then up to kill_timeout for it to end
+    kill_signal      to the main process, then up to kill_timeout for it to end
     pot stop         SIGTERM to all processes of the jail, SIGKILL after what is left of kill_timeout
     pot stop again   with back-off, until the jail is gone: pot refuses while a pot is starting or someone else stops it
     SIGKILL          to all processes, each time that the jail outlives a pot stop after kill_timeout
@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
 
+from pot_driver import files, signals
 from pot_driver.clock import Clock
 from pot_driver.driver import ends
 from pot_driver.driver.host import Host
-from pot_driver.errors import DriverError, PotFailed
+from pot_driver.errors import DriverError, PotFailed, WrongState
 from pot_driver.keeper import launch as keeper
 from pot_driver.pot import command, parse
 from pot_driver.pot.command import PotStep
@@ -32,6 +34,7 @@ log = structlog.get_logger()
 
 SIGNAL_TRIES = 8  # pot knows the main process only half a second after the jail is up
 SIGNAL_RETRY_S = 0.25
+NOT_YET = ("", "starting")  # states in which pot has not written the pid
 FIRST_PAUSE_S = 0.25  # between two pot stops, then twice as long each time
 LONGEST_PAUSE_S = 4.0
 PATIENCE = 4  # pot stops that may be refused for a state that someone who lives will leave by himself
@@ -45,23 +48,18 @@ WAYS_OUT = {"starting": ("doa",), "stopping": ("stopped",)}
 WAY_BACK = ("starting", "doa")
 
 
-def commands(pot_name: str, signal: str, grace_s: int) -> tuple[PotStep, ...]:
-    """The pot commands of a stop to which nobody objects. `signal` as pot spells it, "" for none."""
-    friendly = (command.signal(pot_name, signal),) if signal else ()
-    return (*friendly, *_ending(pot_name, grace_s))
-
-
-def _ending(pot_name: str, grace_s: int) -> tuple[PotStep, ...]:
+def commands(pot_name: str, grace_s: int) -> tuple[PotStep, ...]:
+    """The pot commands of a stop to which nobody objects."""
     reason = "SIGKILL after what is left of kill_timeout"
     return (command.set_attribute(pot_name, "stop_timeout", str(grace_s), reason=reason), command.stop(pot_name))
 
 
-async def stop(host: Host, task: Task, clock: Clock, *, timeout_s: float, signal: str) -> None:
-    """Stop a running task; PotFailed if its jail outlives all of it. `signal` as pot spells it, "" for the default."""
+async def stop(host: Host, task: Task, clock: Clock, *, timeout_s: float, kill_signal: str) -> None:
+    """Stop a running task; PotFailed if its jail outlives all of it. `kill_signal`: its name, "" for the default."""
     deadline_s = clock.monotonic_s() + timeout_s
-    if signal and timeout_s > 0:
-        share = 0.5 if signal in OFTEN_IGNORED else 1.0
-        if await _signalled(host, task, signal) and await _over_within(task, timeout_s * share):
+    if kill_signal and timeout_s > 0:
+        share = 0.5 if kill_signal in OFTEN_IGNORED else 1.0
+        if await _signalled(host, task, kill_signal) and await _over_within(task, timeout_s * share):
             return
     await end_jail(host, task.pot_name, lambda: deadline_s - clock.monotonic_s())
     # The keeper sees the end some seconds after the jail is gone: pot cleans up first.
@@ -75,14 +73,27 @@ async def stop(host: Host, task: Task, clock: Clock, *, timeout_s: float, signal
 
 
 async def send_signal(host: Host, task: Task, name: str) -> None:
-    """Send a signal to the main process, whose pid pot knows only half a second after the jail is up."""
-    step = command.signal(task.pot_name, name)
-    for _ in range(SIGNAL_TRIES - 1):
-        if (await host.pot.ask(step)).status == 0:
+    """Send a signal to the main process, whose pid pot knows only half a second after the jail is up.
+
+    A task whose main process has just ended, while pot still clears up, has got the signal as far as anybody can tell:
+    an error would fail its whole allocation, where a template has changed.
+    """
+    number = signals.number_here(name)
+    if number is None:
+        raise WrongState(f"cannot send {name}: the kernel of this host has no such signal")
+    for _ in range(SIGNAL_TRIES):
+        pid = await _main_pid(host, task.pot_name)
+        if pid is not None and await host.jails.signal(task.pot_name, pid, number):
             return
-        if await _over_within(task, SIGNAL_RETRY_S):
-            break
-    await host.pot.run(step)
+        if await ends.pot_state(host, task.pot_name) not in NOT_YET or await _over_within(task, SIGNAL_RETRY_S):
+            return
+    raise PotFailed(f"cannot send {name} to pot {task.pot_name}: pot has not told the pid of its main process")
+
+
+async def _main_pid(host: Host, pot_name: str) -> int | None:
+    """The pid that pot has written down, which means something only as long as it is one of the jail's."""
+    told = files.content((await host.paths()).main_pid(pot_name), limit=16) or b""
+    return int(told) if told.strip().isdigit() else None
 
 
 async def end_jail(host: Host, pot_name: str, left_s: Callable[[], float]) -> None:
@@ -92,7 +103,7 @@ async def end_jail(host: Host, pot_name: str, left_s: Callable[[], float]) -> No
     pause_s = FIRST_PAUSE_S
     while killed <= KILLS:
         said = await _pot_stop(host, pot_name, max(0, math.ceil(left_s()))) or said
-        if not await host.pot.jail_exists(pot_name):
+        if not await host.jails.exists(pot_name):
             return
         refused += 1
         if refused > PATIENCE or not await keeper.lives(host.homes.of(pot_name)):
@@ -100,9 +111,9 @@ async def end_jail(host: Host, pot_name: str, left_s: Callable[[], float]) -> No
         if left_s() <= 0:
             killed += 1
             log.warning("pot stop did not end the jail, its processes are killed", pot=pot_name, said=said)
-            await _attempt(host, command.kill_all(pot_name))
+            await host.jails.kill_all(pot_name, signal.SIGKILL)
         await asyncio.sleep(pause_s)
-        if not await host.pot.jail_exists(pot_name):
+        if not await host.jails.exists(pot_name):
             return
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     raise PotFailed(f"cannot stop pot {pot_name}: its jail still lives; pot said: {said or 'nothing'}")
@@ -127,7 +138,7 @@ async def _signalled(host: Host, task: Task, name: str) -> bool:
 async def _pot_stop(host: Host, pot_name: str, grace_s: int) -> str:
     """One `pot stop`; what pot said against it, or ""."""
     said = ""
-    for step in _ending(pot_name, grace_s):
+    for step in commands(pot_name, grace_s):
         said = await _attempt(host, step, extra_s=grace_s)
     return said
 

@@ -72,7 +72,7 @@ async def _kill_pot_start(host: Host, record: TaskRecord) -> None:
 
 
 async def _end_jail(host: Host, record: TaskRecord) -> None:
-    if await host.pot.jail_exists(record.pot_name):
+    if await host.jails.exists(record.pot_name):
         await end_jail(host, record.pot_name, lambda: 0)
 
 

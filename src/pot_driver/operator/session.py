@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pot_driver._proto.plugins.drivers.proto import driver_pb2
 from pot_driver.errors import DriverError
+from pot_driver.fingerprint import HANGING_S, NOT_YET
 from pot_driver.operator.agent import Agent, plugin_argv
 from pot_driver.operator.logpipe import LogPipe
 
@@ -67,13 +68,19 @@ class Session:
             try:
                 with console.step("fingerprint", "asking the driver for its health") as step:
                     await session.agent.configure()
-                    answer = await session.agent.fingerprint()
+                    answer = await session.health()
                     step.result = _fingerprint_text(answer)
                     if healthy and answer.health != Health.HEALTHY:
                         raise DriverError(f"the driver is {step.result}")
                 yield session
             finally:
                 await session.agent.close()
+
+    async def health(self) -> driver_pb2.FingerprintResponse:
+        """What the driver finds on this host; a slow pot is waited for, and the wait is told."""
+        if (await self.agent.fingerprint()).health_description == NOT_YET:
+            self.console.note(f"waiting for pot: it has {HANGING_S:.0f} s for each command that the driver asks it")
+        return await self.agent.health()
 
     def plugin_log(self, line: LogLine) -> None:
         """Warnings and errors are for people, too."""
@@ -147,6 +154,7 @@ class TaskRun:
             await self._end_logs(0)
             raise
         self.handle = response.handle
+        self._port_map = dict(response.network_override.port_map)
         status = await self.session.agent.inspect_task(self.config.id)
         self.pot_name = status.driver.attributes.get("pot", "")
         self.waiting = self.session.group.create_task(self.session.agent.wait_task(self.handle))
@@ -165,9 +173,12 @@ class TaskRun:
         await self.session.agent.destroy_task(self.config.id)
 
     def places(self) -> list[str]:
-        """Where the task's ports answer."""
-        ports = self.config.resources.ports
-        return [f"port {port.label}: {port.host_ip}:{port.value}" + (f" → {port.to}" * (port.to > 0)) for port in ports]
+        """Where the task's ports answer, as the driver has forwarded them: a port_map goes before the job's `to`."""
+        return [
+            f"port {port.label}: {port.host_ip}:{port.value}" + (f" → {inside}" if inside else "")
+            for port in self.config.resources.ports
+            for inside in [self._port_map.get(port.label, max(0, port.to))]
+        ]
 
     async def _end_logs(self, grace_s: float) -> None:
         for pipe in self._logs:

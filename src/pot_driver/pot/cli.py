@@ -1,4 +1,4 @@
-"""The one door to the `pot` executable, and to `jls`, which alone knows whether a jail lives.
+"""The one door to the `pot` executable.
 
 Every command has a time limit, and a failure carries pot's own words.
 
@@ -25,7 +25,6 @@ _PASSING = re.compile(
     r"|network is unreachable|no route to host|temporar|try again|epair failed|potnet",
     re.IGNORECASE,
 )
-_GONE = ("not found", "is dying")  # the kernel's words for a name that no living jail has
 
 
 class Pot:
@@ -49,27 +48,6 @@ class Pot:
         completed = await self.processes.run((self.executable, *step.argv), timeout_s=limit_s)
         log.debug("pot command ended", verb=step.verb, status=completed.status, reason=step.reason)
         return completed
-
-    async def jail_exists(self, name: str) -> bool:
-        """Whether the jail has processes. A dying one has none, only sockets that still close: for pot it is gone.
-
-        Asked for one value: without a word jls(8) looks up addresses, too, one more thing that can fail.
-        """
-        completed = await self.processes.run(("jls", "-j", name, "jid"), timeout_s=self._timeouts.quick)
-        if completed.status == 0:
-            return True
-        words = completed.stderr.decode(errors="replace").strip()
-        if completed.status == 1 and words.endswith(_GONE):
-            return False
-        raise PotFailed(f"cannot tell whether jail {name} lives: jls ended with {completed.status}: {words}")
-
-    async def jails(self) -> frozenset[str]:
-        """The names of all jails that have processes."""
-        completed = await self.processes.run(("jls", "name"), timeout_s=self._timeouts.quick)
-        if completed.status != 0:
-            words = completed.stderr.decode(errors="replace").strip()
-            raise PotFailed(f"cannot tell which jails live: jls ended with {completed.status}: {words}")
-        return frozenset(completed.stdout.decode(errors="replace").split())
 
     async def version(self) -> str:
         """The version of pot, e.g. "0.16.0"."""

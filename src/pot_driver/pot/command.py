@@ -5,17 +5,8 @@ Not here: running anything, deciding what is needed (see `plan`), quoting for a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from signal import Signals
-
-# The names that `pot signal` takes, and the other names of the same signals.
-_SIGNAL_LIST = (
-    "HUP INT QUIT ILL TRAP ABRT EMT FPE KILL BUS SEGV SYS PIPE ALRM TERM URG STOP TSTP CONT CHLD TTIN TTOU "
-    "IO XCPU XFSZ VTALRM PROF WINCH INFO USR1 USR2"
-)
-SIGNALS = frozenset(_SIGNAL_LIST.split())
-_SIGNAL_ALIASES: Mapping[str, str] = {"IOT": "ABRT", "CLD": "CHLD", "POLL": "IO"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,26 +121,6 @@ def stop(name: str) -> PotStep:
 def destroy(name: str) -> PotStep:
     """Remove it, whatever state it is in."""
     return _step("remove it", "destroy", "-p", name, "-F", timeout="destroy")
-
-
-def signal(name: str, signal_name: str) -> PotStep:
-    """Send a signal, in pot's spelling, to the main process."""
-    return _step(f"send {signal_name}", "signal", "-p", name, "-s", signal_name)
-
-
-def kill_all(name: str) -> PotStep:
-    """SIGKILL to all processes, in whatever state the pot is."""
-    return _step("kill what still runs in it", "signal", "-p", name, "-s", "SIGKILL", "-m", ".")
-
-
-def signal_name(text: str) -> str | None:
-    """Pot's spelling of a signal such as "SIGHUP", "hup" or, in this host's numbers, "1"; None when pot has none."""
-    bare = text.strip().upper()
-    if bare.isascii() and bare.isdecimal():
-        bare = next((member.name for member in Signals if member == int(bare)), bare)
-    bare = bare.removeprefix("SIG")
-    bare = _SIGNAL_ALIASES.get(bare, bare)
-    return f"SIG{bare}" if bare in SIGNALS else None
 
 
 def exec_command(name: str, command: Sequence[str], *, terminal: bool = False) -> PotStep:

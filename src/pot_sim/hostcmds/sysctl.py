@@ -120,6 +120,14 @@ def _machine(_: Root) -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 
 
+_ARGMAX = 512 * 1024  # of FreeBSD 13 and newer
+
+
+def _argmax(_: Root) -> str:
+    """What the machine below can keep of it."""
+    return str(min(_ARGMAX, os.sysconf("SC_ARG_MAX")))
+
+
 _VALUES: dict[str, Callable[[Root], str | None]] = {
     "hw.clockrate": _clockrate,
     "hw.machine": _machine,
@@ -128,6 +136,7 @@ _VALUES: dict[str, Callable[[Root], str | None]] = {
     "hw.ncpu": lambda _: str(os.cpu_count() or 1),
     "hw.physmem": _memory,
     "hw.realmem": _memory,
+    "kern.argmax": _argmax,
     "kern.boottime": _boottime,
     "kern.hostname": lambda _: os.uname().nodename,
     "kern.racct.enable": _racct,
