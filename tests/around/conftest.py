@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -97,10 +98,23 @@ def mirror() -> Iterator[Mirror]:
     thread.join()
 
 
+# As the host's: 256 hexadecimal digits of standard input.
+SKEIN = """
+h=$(sha256sum | cut -c1-64)
+echo $h$h$h$h
+"""
+SIGNIFY = """
+[ "$(tail -n 1 "$3")" = "$(tail -n 1 "$5")" ] || { echo 'signature verification failed' >&2; exit 1; }
+"""
+
+
 @pytest.fixture
-def cache(tmp_path: Path, clock: Any) -> Cache:
+async def cache(host: ScriptedHost, clock: Any) -> AsyncIterator[Cache]:
     """An empty one."""
-    return Cache(tmp_path, clock)
+    host.script("skein1024", SKEIN)
+    host.script("signify", SIGNIFY)
+    async with asyncio.TaskGroup() as tasks:
+        yield Cache(host, clock, tasks)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import msgpack
 import pytest
 
 from pot_driver.config import PluginConfig, decode_plugin
-from pot_driver.images import Images
-from pot_driver.images.retention import Retention
+from pot_driver.images import Images, LocalImage
+from pot_driver.images.retention import Retention, period_s
 from pot_driver.pot.cli import Pot
 from pot_driver.pot.layout import PotPaths, image_pot
+from pot_driver.process import Processes
 from pot_driver.spec import ImageRef
+
+from .conftest import SKEIN
+from .mirror import CacheClock, image_files
 
 POT = """
 [ "$1 $2" = "destroy -p" ] || exit 64
@@ -26,11 +31,12 @@ HOUR_S = 3600.0
 class StoringHost:
     """A host with one mirror of images, on which pot imports what it is told to."""
 
-    def __init__(self, host: Any, clock: Any) -> None:
+    def __init__(self, host: Any, clock: Any, tasks: asyncio.TaskGroup) -> None:
         self.root: Path = host.root
-        self.config: PluginConfig = decode_plugin(msgpack.packb({"gc": {"image": True, "image_delay": "1h"}}))
+        self.processes: Processes = host.processes
+        self.config: PluginConfig = decode_plugin(msgpack.packb({"gc": {"image_delay": "1h"}}))
         self.pot: Pot = host.pot
-        self.images = Images(clock, self.paths, lambda: self.config.download)
+        self.images = Images(CacheClock(clock), lambda: self, tasks, {"HOME": "/nonexistent"})
         self.retention = Retention(clock, self.images, lambda: self)
         (self.root / "cache").mkdir()
         (self.root / "mirror").mkdir()
@@ -41,8 +47,8 @@ class StoringHost:
 
     def publish(self, pot: str, meta: str = "-") -> None:
         """Put an image on the mirror."""
-        for suffix, content in (("", "x"), (".skein", "h"), (".meta", meta)):
-            (self.root / "mirror" / f"{pot}_1.0.xz{suffix}").write_text(content)
+        for path, content in image_files(f"{pot}_1.0", b"x", meta.encode()).items():
+            (self.root / "mirror" / path[1:]).write_bytes(content)
 
     async def use(self, pot: str) -> None:
         """As a task's start does."""
@@ -62,13 +68,15 @@ class StoringHost:
 
 
 @pytest.fixture
-def storing(host: Any, clock: Any) -> StoringHost:
+async def storing(host: Any, clock: Any) -> AsyncIterator[StoringHost]:
     """With two published images."""
     host.script("pot", POT)
-    storing = StoringHost(host, clock)
-    storing.publish("web")
-    storing.publish("db")
-    return storing
+    host.script("skein1024", SKEIN)
+    async with asyncio.TaskGroup() as tasks:
+        storing = StoringHost(host, clock, tasks)
+        storing.publish("web")
+        storing.publish("db")
+        yield storing
 
 
 async def test_an_unused_image_goes(storing: StoringHost, clock: Any) -> None:
@@ -124,14 +132,14 @@ async def test_what_cannot_be_destroyed_keeps_its_files(host: Any, storing: Stor
 
 async def test_the_administrators_images_stay(host: Any, storing: StoringHost, clock: Any) -> None:
     """Whoever put them into pot or its cache by hand knows why; that a task used them changes nothing."""
-    (storing.root / "cache/own_1.0.xz").touch()
-    (storing.root / "cache/own_1.0.xz.skein").touch()
+    for path, content in image_files("own_1.0", b"own").items():
+        (storing.root / "cache" / path[1:]).write_bytes(content)
     await storing.use("own")
     clock.now += 100 * HOUR_S
 
     assert await storing.retention.sweep() == []
     assert "own_1.0.xz" in storing.cached()
-    assert host.calls() == []
+    assert not [call for call in host.calls() if call.startswith("pot ")]
 
 
 async def test_layers_are_each_an_image(storing: StoringHost, clock: Any) -> None:
@@ -144,13 +152,38 @@ async def test_layers_are_each_an_image(storing: StoringHost, clock: Any) -> Non
 
 
 async def test_nothing_happens_unless_the_agent_wants_it(host: Any, storing: StoringHost, clock: Any) -> None:
-    """It is off by default."""
-    storing.config = decode_plugin(b"")
+    """It is on by default."""
+    storing.config = decode_plugin(msgpack.packb({"gc": {"image": False}}))
     await storing.use("web")
     clock.now += 100 * HOUR_S
 
     assert await storing.retention.sweep() == []
-    assert host.calls() == []
+    assert not [call for call in host.calls() if call.startswith("pot ")]
+
+
+async def test_above_the_budget_the_longest_unused_go_first(storing: StoringHost, clock: Any) -> None:
+    """Before their delay."""
+    storing.config = decode_plugin(msgpack.packb({"gc": {"image_budget": "1"}}))
+    await storing.use("web")
+    clock.now += 60
+    await storing.use("db")
+
+    assert await storing.retention.sweep() == ["web_1.0.xz"]
+
+
+async def test_an_image_that_a_start_is_about_to_clone_stays(storing: StoringHost, clock: Any) -> None:
+    """However short the delay is."""
+    await storing.use("web")
+    clock.now += 2 * HOUR_S
+
+    with storing.images.held(LocalImage(pot="web", tag="1.0")):
+        assert await storing.retention.sweep() == []
+
+
+def test_the_period_follows_the_delay() -> None:
+    """A delay of seconds is one of seconds."""
+    assert period_s(decode_plugin(msgpack.packb({"gc": {"image_delay": "20s"}})).gc) == 5.0
+    assert period_s(decode_plugin(b"").gc) == 600.0
 
 
 async def test_a_start_waits_for_the_removal_of_its_image(host: Any, storing: StoringHost, clock: Any) -> None:

@@ -25,6 +25,7 @@ JUNK = st.recursive(
     max_leaves=12,
 )
 VALUES = {
+    "bool": st.booleans(),
     "string": TEXT,
     "list(string)": st.lists(TEXT, max_size=3),
     "list(map(string))": st.dictionaries(TEXT, TEXT, max_size=3).map(lambda one: [one]),

@@ -32,10 +32,10 @@ def test_a_file_image_can_be_in_the_tasks_directory(job):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"image": "/mnt/images"}, 'image: "/mnt/images" is not a URL that begins with'),
-        ({"image": "ftp://x/y"}, "is not a URL that begins with"),
-        ({"image": "https://"}, "is not a URL to which"),
-        ({"image": "https://x/y?z=1"}, "is not a URL to which"),
+        ({"image": "/mnt/images"}, 'image: "/mnt/images" is not a URL of images'),
+        ({"image": "ftp://x/y"}, "it does not begin with http://"),
+        ({"image": "https://"}, "it names no host"),
+        ({"image": "https://x/y?z=1"}, "no file name can be added behind a ?"),
         ({"image": "https://x:99999/"}, "is not a URL"),
         ({"image": "https://x/a b"}, "must write as %20"),
         ({"image": "file://../../../x"}, "leads out of the task's own directories"),

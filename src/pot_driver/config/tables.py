@@ -93,7 +93,7 @@ TASK_OPTIONS: tuple[Option, ...] = (
         name="tag",
         type="string",
         required=True,
-        doc="The image's tag. Use a new tag for a new image, or `force_pull`: what is on the host is not asked for again.",
+        doc="The image's tag. What is on the host is not asked for again: use a new tag, or `force_pull`.",
         example='tag = "1.1.13"',
         check=checks.filled,
     ),
@@ -253,9 +253,7 @@ _DOWNLOAD = Block(
             field="header_timeout_s",
         ),
         _time("timeout", "Give up after this long in all.", default='"1h"', field="timeout_s"),
-        _count(
-            "max_parallel", "Different images fetched at the same time; one that stalls does not count.", default="2"
-        ),
+        _count("max_parallel", "Different images fetched at the same time, without those that stall.", default="2"),
         _size("max_size", "The largest image that is fetched.", field="max_size_bytes", default='"32GiB"'),
     ),
 )
@@ -274,7 +272,7 @@ _GC = Block(
         ),
         _size(
             "image_budget",
-            "Above this size in all of the images in pot's cache, those longest unused go before their delay. Unset: no limit.",
+            "Where the files of all images are larger, those longest unused go before their delay. Unset: no limit.",
             field="image_budget_bytes",
         ),
     ),

@@ -43,7 +43,6 @@ from pot_driver.model import (
     TaskStatus,
     Usage,
 )
-from pot_driver.pot.layout import PotPaths
 from pot_driver.stats import Stats
 from pot_driver.tasks import Phase, Task, TaskTable
 
@@ -60,7 +59,7 @@ class PotDriver:
         self._compute = HostCompute()
         self._tasks = TaskTable()
         self._events = Events(clock)
-        self._images = Images(clock, self._paths, lambda: self._host.config.download)
+        self._images = Images(clock, lambda: self._host, tasks)
         self._stats = Stats(clock)
         self._fingerprinter = Fingerprinter(lambda: self._host)
         self._lives = Lives(clock, self._tasks, self._events, self._images, self._works, self._stats.forget)
@@ -223,9 +222,6 @@ class PotDriver:
         task.abandon()
         if task.alive:
             self._works.spawn(self._lives.destroy(host, task, force=True))
-
-    async def _paths(self) -> PotPaths:
-        return await self._host.paths()
 
     def _running(self, task_id: str) -> Task:
         entry = self._tasks.get(task_id)

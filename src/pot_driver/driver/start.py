@@ -87,13 +87,19 @@ def why_unwanted(task: Task, alloc_dir: str) -> str:
 
 async def bring_up(host: Host, images: Images, record: TaskRecord, plan: Plan, tell: Tell) -> TaskRecord:
     """Make the pot and start it; the record with what is known only now."""
-    paths = await host.paths()
     home = host.homes.of(record.pot_name)
     await _refuse_misfit(host, arguments.of(plan.spec))
     home.create(task_state.encode(record))
     for warning in plan.spec.warnings:
         tell(warning)
-    await images.ensure(plan.image, tell)
+    local = await images.ensure(plan.image, tell)
+    with images.held(local):
+        return await _with_image(host, record, planning.of_image(plan, local.tag), tell)
+
+
+async def _with_image(host: Host, record: TaskRecord, plan: Plan, tell: Tell) -> TaskRecord:
+    """The rest, once the image is in pot's cache."""
+    paths, home = await host.paths(), host.homes.of(record.pot_name)
     async with host.starts:
         await _prepare(host, paths, record, plan, tell)
         _refuse(await asyncio.to_thread(spec.recheck, plan.spec))

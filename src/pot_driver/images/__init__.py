@@ -5,8 +5,8 @@ the node. Here they come outside the lock, once for all who wait, with limits, p
 that say what the server said. Whose an image is stays known, so that no job gets another registry's.
 
 Rooms: `flight` one image on its way, by `transfer` (one file) from `web` or `local`, with `credentials`, past `check`;
-`store` what is on the host, `origin` whose it is, `choice` which one answers a job; `trouble` the words; `retention` the
-end of unused images.
+`store` what is on the host, `origin` whose it is, `choice` which one answers a job; `trouble` the words; `retention`
+the end of unused images.
 
 Not here: import and clone, which are pot's.
 """
@@ -220,14 +220,11 @@ class _Boarding:
 
     async def wait(self, tell: Tell) -> Local:
         tell(f"Downloading image {self._flight.progress.url}")
+        self._flight.listen(tell)
         self._waiting += 1
-        heard = 0
         try:
             while not self._flight.landed.done():
                 await asyncio.wait([self._flight.landed], timeout=PROGRESS_S)
-                for news in self._flight.news[heard:]:
-                    tell(news)
-                heard = len(self._flight.news)
                 if not self._flight.landed.done():
                     tell(f"Downloading image {self._flight.progress.text()}")
             return self._flight.landed.result()

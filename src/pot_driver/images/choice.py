@@ -61,7 +61,7 @@ def present(asked: Asked, locals_: Iterable[Local]) -> tuple[Local, Known] | Non
     known = [local for local in mine if local.origin and _came_from(asked, local.origin)]
     if known:
         return max(known, key=lambda local: local.origin.fetched_s if local.origin else 0.0), Known.ORIGIN
-    if asked.strict or any(local.origin is not None for local in mine):
+    if asked.strict or asked.signer is not None or any(local.origin is not None for local in mine):
         return None
     unknown = [local for local in mine if local.origin is None]
     return (unknown[0], Known.UNKNOWN) if unknown else None
@@ -81,7 +81,7 @@ def local_tag(asked: Asked, hash_text: str, locals_: Sequence[Local]) -> str:
     if asked.plain:
         raise PotFailed(
             f"image {asked.pot}, tag {asked.tag}, at {asked.url} is needed as a layer, and this host has another image"
-            f" of this name ({whose(asked, locals_)}): pot finds layers by their name, so only one of the two can be here"
+            f" of this name ({whose(asked, locals_)}): pot finds layers by their name, so only one of them can be here"
         )
     distinct = f"{asked.tag}-{hash_text[:DIGITS]}"
     if distinct in taken:

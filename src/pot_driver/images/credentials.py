@@ -1,8 +1,8 @@
 """What a server of images is shown and what it must show: credentials, proxies, certificates.
 
-They come from the job's URL, the node's `registry` blocks and, as for fetch(1), from the agent's environment: HTTP_AUTH,
-~/.netrc or NETRC, HTTP_PROXY, HTTPS_PROXY, HTTP_PROXY_AUTH, NO_PROXY, SSL_CA_CERT_FILE, SSL_CA_CERT_PATH, SSL_CERT_FILE,
-SSL_CLIENT_CERT_FILE, SSL_CLIENT_KEY_FILE. Files are read at each use, so that they can be changed.
+They come from the job's URL, the node's `registry` blocks and, as for fetch(1), from the agent's environment:
+HTTP_AUTH, ~/.netrc or NETRC, HTTP_PROXY, HTTPS_PROXY, HTTP_PROXY_AUTH, NO_PROXY, SSL_CA_CERT_FILE, SSL_CA_CERT_PATH,
+SSL_CERT_FILE, SSL_CLIENT_CERT_FILE, SSL_CLIENT_KEY_FILE. Files are read at each use, so that they can be changed.
 
 Not here: asking servers. No value of these is ever told.
 """
@@ -88,7 +88,7 @@ class Access:
         path = None if file else self.environ.get("SSL_CA_CERT_PATH")
         try:
             context = ssl.create_default_context(cafile=file or None, capath=path or None)
-            if not file and not path and os.path.exists(PORTS_CERTIFICATES):
+            if not file and not path and Path(PORTS_CERTIFICATES).exists():
                 context.load_verify_locations(PORTS_CERTIFICATES)
             if certificate := self.environ.get("SSL_CLIENT_CERT_FILE"):
                 context.load_cert_chain(certificate, self.environ.get("SSL_CLIENT_KEY_FILE"))

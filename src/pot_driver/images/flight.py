@@ -76,7 +76,9 @@ class Flight:
 
     def __init__(self, asked: Asked, image: ImageRef, way: Way) -> None:
         self.asked = asked
-        self.news: list[str] = []
+        self._news: list[str] = []
+        self._listeners: list[Callable[[str], None]] = []
+        self._loop = asyncio.get_running_loop()
         self.landed: asyncio.Future[Local] = asyncio.get_running_loop().create_future()
         self._image = image
         self._way = way
@@ -104,6 +106,17 @@ class Flight:
             outcome = error
         self._land(outcome)
 
+    def listen(self, tell: Callable[[str], None]) -> None:
+        """Tell one more of those who wait what there is to know."""
+        self._listeners.append(tell)
+        for news in self._news:
+            tell(news)
+
+    def _say(self, news: str) -> None:
+        self._news.append(news)
+        for tell in self._listeners:
+            tell(news)
+
     def _land(self, outcome: Exception | Local) -> None:
         self._stop.set()
         self._client.cut()
@@ -124,11 +137,12 @@ class Flight:
             try:
                 return await self._bring(work)
             except Damaged as error:
-                self.news.append(f"Downloading the image once more: {error}")
+                self._say(f"Downloading the image once more: {error}")
                 await asyncio.to_thread(work.clear)
             return await self._bring(work)
         finally:
             self._client.cut()
+            self._client.close()
             work.unlock()
 
     async def _locked(self, work: Work) -> None:
@@ -147,16 +161,15 @@ class Flight:
         if await self._intact(image):
             return local
         whose = "of unknown origin" if known is Known.UNKNOWN else "that came from there"
-        self.news.append(f"Image file {image.name} {whose} in pot's cache is damaged: it is fetched again")
+        self._say(f"Image file {image.name} {whose} in pot's cache is damaged: it is fetched again")
         await asyncio.to_thread(self._store.remove, image)
         return None
 
     async def _intact(self, image: Path) -> bool:
-        if not image.is_file():
-            return False
         meta = image.with_name(f"{image.name}.meta")
-        meta.touch(mode=0o644)
-        said = files.content(image.with_name(f"{image.name}.skein"), SMALL) or b""
+        said = await asyncio.to_thread(_said, image, meta)
+        if not said:
+            return False
         hashed = await check.hash_of(self._way.processes, image, meta, self._way.options.timeout_s)
         return said == f"{hashed}\n".encode()
 
@@ -229,9 +242,10 @@ class Flight:
             tag = choice.local_tag(self.asked, hash_text, candidates)
             if tag != self.asked.tag:
                 whose = choice.whose(self.asked, candidates)
-                self.news.append(
+                self._loop.call_soon_threadsafe(
+                    self._say,
                     f"{self._named} from {self.asked.url} is kept as tag {tag}: the image of this name on this host"
-                    f" is another one, {whose}"
+                    f" is another one, {whose}",
                 )
             now_s = self._way.clock.now_s()
             signers = (self.asked.signer,) if self.asked.signer else ()
@@ -261,7 +275,7 @@ class Flight:
 
     async def _large(self, work: Work, hash_text: str) -> None:
         self.progress.moved_s = self._way.clock.monotonic_s()
-        await self._way.slots.take(self.news.append)
+        await self._way.slots.take(self._say)
         given = False
         name, part = self._name(""), work.file("")
         transfer = asyncio.get_running_loop().create_task(
@@ -332,3 +346,11 @@ class Flight:
 
     def _shown(self, suffix: str) -> str:
         return self._directory.file(self._name(suffix)).shown
+
+
+def _said(image: Path, meta: Path) -> bytes:
+    """The hash of an image in the cache as its .skein has it, empty where there is none; no .meta is an empty one."""
+    if not image.is_file():
+        return b""
+    meta.touch(mode=0o644)
+    return files.content(image.with_name(f"{image.name}.skein"), SMALL) or b""

@@ -1,6 +1,7 @@
 """Images in a directory of this host: `file://`.
 
-The directory is reached without following a link, and an image's file is a plain file in it, or a link to one beside it.
+The directory is reached without following a link, and an image's file is a plain file in it, or a link to one
+beside it.
 
 Not here: web servers.
 """

@@ -1,6 +1,6 @@
 """The end of images that this driver fetched and that no task has used for long: the imported pot, then its files.
 
-An image of which a pot is a clone cannot be destroyed, zfs sees to that; it counts as used.
+An image of which a pot is a clone cannot be destroyed, zfs sees to that, whoever made the clone; it counts as used.
 
 Not here: images that came otherwise, which are the administrator's.
 """
@@ -10,43 +10,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
 from pot_driver.errors import DriverError
+from pot_driver.images import origin
 from pot_driver.images.store import Store
 from pot_driver.pot import parse
 from pot_driver.pot.command import PotStep
 
 if TYPE_CHECKING:
     from pot_driver.clock import Clock
-    from pot_driver.config import PluginConfig
-    from pot_driver.images import Images
-    from pot_driver.pot.cli import Pot
-    from pot_driver.pot.layout import PotPaths
+    from pot_driver.config import GcOptions
+    from pot_driver.images import Images, Storing
 
-PERIOD_S = 600.0
+PERIOD_S, SHORTEST_PERIOD_S = 600.0, 5.0
+LOOKS_PER_DELAY = 4  # so that an image goes soon after its delay, however short that is
 
 log = structlog.get_logger()
-
-
-class Storing(Protocol):
-    """A host that stores images."""
-
-    @property
-    def config(self) -> PluginConfig:
-        """For its block `gc`."""
-        ...
-
-    @property
-    def pot(self) -> Pot:
-        """To destroy imported images."""
-        ...
-
-    async def paths(self) -> PotPaths:
-        """Where pot keeps its files."""
-        ...
 
 
 class Retention:
@@ -60,7 +42,7 @@ class Retention:
     async def run(self) -> None:
         """Look from time to time, for ever."""
         while True:
-            await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(period_s(self._host().config.gc))
             try:
                 await self.sweep()
             except Exception:
@@ -72,24 +54,26 @@ class Retention:
         if not host.config.gc.image:
             return []
         store = Store(await host.paths())
-        before_s = self._clock.now_s() - host.config.gc.image_delay_s
-        return [image.name for image in list(store.unused_since(before_s)) if await self._remove(host, store, image)]
+        due = await asyncio.to_thread(unused, store, host.config.gc, self._clock.now_s())
+        return [image.name for image in due if await self._remove(host, store, image)]
 
     async def _remove(self, host: Storing, store: Store, image: Path) -> bool:
+        name = _pot_of(image)
+        if self._images.is_held(name):
+            return False
         with self._images.keep_away(image.name):
             try:
-                if not await self._destroy(host, store, image):
+                if not await self._destroy(host, store, image, name):
                     return False
-                store.remove(image)
+                await asyncio.to_thread(store.remove, image)
             except (DriverError, OSError) as error:
                 log.warning("cannot remove an unused image", image=image.name, error=str(error))
                 return False
         log.info("unused image removed", image=image.name)
         return True
 
-    async def _destroy(self, host: Storing, store: Store, image: Path) -> bool:
+    async def _destroy(self, host: Storing, store: Store, image: Path, name: str) -> bool:
         """Destroy the imported image; whether it is gone."""
-        name = image.name.removesuffix(".xz").replace(".", "_")
         if not store.paths.conf(name).exists():
             return True
         # Without -F: it does not run, and what is not a whole pot is not ours to judge.
@@ -99,7 +83,29 @@ class Retention:
             return True
         words = parse.error_text(done.stdout, done.stderr)
         if "dependent clones" in words:
-            store.used(image, self._clock.now_s())
+            origin.used(image, self._clock.now_s())
         else:
             log.warning("cannot destroy an unused image", image=image.name, error=words)
         return False
+
+
+def period_s(gc: GcOptions) -> float:
+    """How long until the next look."""
+    return min(PERIOD_S, max(SHORTEST_PERIOD_S, gc.image_delay_s / LOOKS_PER_DELAY))
+
+
+def unused(store: Store, gc: GcOptions, now_s: float) -> list[Path]:
+    """The images whose delay is over and, above the budget, those longest unused before it."""
+    found = [(origin.last_used_s(image) or now_s, image, known.size) for image, known in store.recorded()]
+    due: list[Path] = []
+    kept = sum(size for _, _, size in found)
+    for used_s, image, size in sorted(found):
+        over_budget = gc.image_budget_bytes is not None and kept > gc.image_budget_bytes
+        if over_budget or used_s < now_s - gc.image_delay_s:
+            due.append(image)
+            kept -= size
+    return due
+
+
+def _pot_of(image: Path) -> str:
+    return image.name.removesuffix(".xz").replace(".", "_")

@@ -1,7 +1,7 @@
 """What of images is on this host: imported by pot, in its cache, or on the way into it.
 
-On its way an image's files lie in a directory of their own, `.fetch-<digits>` in pot's cache, and come whole and checked
-under the names by which pot looks for them; the image itself last.
+On its way an image's files lie in a directory of their own, `.fetch-<digits>` in pot's cache, and come whole and
+checked under the names by which pot looks for them; the image itself last.
 
 Not here: fetching, deciding.
 """

@@ -62,7 +62,8 @@ class Retries:
 
     def pause_s(self, attempt: int) -> float:
         """Before the attempt of this number, from 1."""
-        return min(self.longest_s, self.first_s * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311
+        longest: float = min(self.longest_s, self.first_s * 2.0 ** (attempt - 1))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,7 @@ class Transfer:
 
     def _write(self, name: str, part: Path, offset: int, read: Callable[[], bytes]) -> None:
         self.progress.done_bytes = offset
-        with _disk(part.parent), open(part, "r+b" if offset else "wb", opener=_private) as file:
+        with _disk(part.parent.parent), open(part, "r+b" if offset else "wb", opener=_private) as file:
             file.truncate(offset)
             file.seek(offset)
             while not self.stop.is_set():
@@ -211,7 +212,7 @@ class _State:
 
     def write(self, part: Path) -> None:
         text = json.dumps({"identity": self.identity, "validator": self.validator, "total": self.total})
-        with _disk(part.parent), open(_beside(part), "w", opener=_private, encoding="ascii") as file:
+        with _disk(part.parent.parent), open(_beside(part), "w", opener=_private, encoding="ascii") as file:
             file.write(text)
 
 

@@ -60,14 +60,19 @@ class _Reading(io.RawIOBase):
 
     def __init__(self, sock: socket.socket, patience: Patience) -> None:
         self._socket = sock
+        self._raw = sock.makefile("rb", buffering=0)  # keeps the socket open until it is closed itself
         self._patience = patience
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         self._socket.settimeout(self._patience.left_s())
-        return self._socket.recv_into(buffer)
+        return self._raw.readinto(buffer) or 0
 
 
 class _Socket:
@@ -157,7 +162,7 @@ class Client:
         end_s, patience = self.patience.until_s, self.patience
         patience.until_s = min(end_s, patience.clock.monotonic_s() + self._header_s)
         try:
-            if connection.sock is None:
+            if not self._is_open(connection):
                 connection.timeout = patience.left_s()
                 connection.connect()
                 # http.client reads and writes what it finds here.
@@ -176,6 +181,10 @@ class Client:
             return connection.getresponse()
         finally:
             patience.until_s = end_s
+
+    @staticmethod
+    def _is_open(connection: HTTPConnection) -> bool:
+        return connection.sock is not None
 
     def _connection(self, url: Url, proxy: Url | None) -> HTTPConnection:
         first = proxy or url

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pot_driver.config.urls import without_credentials
 from pot_driver.plan.expected import Expected, ExpectedMount, differences, hooks_in
@@ -108,6 +108,13 @@ def build(spec: TaskSpec) -> Plan:
         expect=_expected(spec, sources),
         spec=spec,
     )
+
+
+def of_image(plan: Plan, tag: str) -> Plan:
+    """The same with the image that this host knows by another tag."""
+    if tag == plan.image.tag:
+        return plan
+    return build(replace(plan.spec, image=replace(plan.spec.image, tag=tag)))
 
 
 def verify(plan: Plan, conf: PotConf, fscomp: Sequence[FscompEntry]) -> list[str]:

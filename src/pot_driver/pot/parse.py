@@ -75,7 +75,9 @@ def messages(stdout: bytes) -> tuple[PotMessage, ...]:
 
 def error_text(stdout: bytes, stderr: bytes) -> str:
     """The words to show a user: pot's errors without its help text, then the end of stderr. May be empty."""
-    errors = [m.text for m in messages(stdout) if m.level is Level.ERROR and m.text]
+    told = [m.text for m in messages(stdout) if m.level is Level.ERROR and m.text]
+    # What pot went on in spite of is no cause.
+    errors = [text for text in told if not text.endswith("ignoring")] or told
     noise = [line.strip() for line in _lines(stderr) if line.strip()][-_STDERR_LINES:]
     text = "; ".join(dict.fromkeys(errors + noise))  # pot's second try repeats the first one's words
     return text if len(text) <= _TEXT_LENGTH else f"{text[:_TEXT_LENGTH]}…"
