@@ -93,9 +93,18 @@ def jail_params(root: Root, name: str) -> list[str]:
             params.append(f"{parameter}={default}")
     params.append(f"name={name}")
     params.append(f"host.hostname={conf.get(root, name, 'host.hostname')}")
-    params.append(f"osrelease={conf.get(root, name, 'osrelease')}")
+    params.append(f"osrelease={_release(root, name)}")
     params.append(f"path={root.m(name)}")
     return params
+
+
+def _release(root: Root, name: str) -> str:
+    """What the image's own freebsd-version says, which is read but not run; without one, pot.conf's."""
+    script = root.m(name) + "/bin/freebsd-version"
+    if not os.access(script, os.R_OK):
+        return conf.get(root, name, "osrelease")
+    found = [line.split("=") for line in conf.lines(script) if line.startswith("USERLAND")]
+    return "\n".join(parts[1] if len(parts) > 1 else parts[0] for parts in found).replace('"', "")
 
 
 def as_mapping(params: list[str]) -> dict[str, str]:

@@ -109,7 +109,7 @@ def _write_command(pot: Pot, name: str, *, scripted: bool) -> list[str]:
         tinirc.finish(pot.root, name, text, bridged=conf.network_type(pot.root, name).endswith("-bridge"))
         return [tinirc.INSIDE]
     variables = ["export " + value for value in conf.get_lines(pot.root, name, "pot.env")]
-    conf.write_in_pot(mounts.tmp_directory(pot.root, name) + "/environment.sh", [*variables, *facts.exports(pot, name)])
+    conf.write(mounts.tmp_directory(pot.root, name) + "/environment.sh", [*variables, *facts.exports(pot, name)])
     return unquoted(text).split()
 
 
@@ -118,7 +118,8 @@ def _create_jail(pot: Pot, name: str, params: list[str], uplinks: uplink.Uplinks
     if faults.on(pot.root, "jail", name):
         complain("jail: jail_set: Invalid argument")
         return
-    if any(entry.target == pot.root.m(name) for entry in mounts.entries(pot, name)):
+    mounted_at = [mounts.real_target(pot.root, name, entry.target) for entry in mounts.entries(pot, name)]
+    if pot.root.m(name) in mounted_at:
         # A directory of the host covers the pot's root, and has no place for devfs.
         complain(f"jail: {name}: mount.devfs: {pot.root.m(name)}/dev: No such file or directory")
         return
@@ -166,8 +167,9 @@ def _limit(pot: Pot, name: str) -> None:
 def _mounts(pot: Pot, name: str) -> tuple[jail.Mount, ...]:
     places = {mounts.TMPFS: mounts.tmp_directory(pot.root, name)}
     return tuple(
-        jail.Mount(source=places.get(entry.source, entry.source), target=entry.target, readonly=entry.option == "ro")
+        jail.Mount(source=places.get(entry.source, entry.source), target=target, readonly=mounts.is_readonly(entry))
         for entry in mounts.entries(pot, name)
+        if (target := mounts.real_target(pot.root, name, entry.target))
     )
 
 
