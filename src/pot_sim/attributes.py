@@ -57,8 +57,6 @@ _ALWAYS = (
     "mount.devfs",
 )
 
-_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
 
 def settable() -> list[str]:
     return sorted((*OF_POT, *OF_JAIL))
@@ -113,18 +111,10 @@ def as_mapping(params: list[str]) -> dict[str, str]:
 
 
 def limits(root: Root, name: str) -> tuple[int | None, int | None]:
-    """Memory in bytes and number of CPUs, where the pot has such limits and the host can keep them."""
+    """Bytes beyond which a rule of rctl kills, and number of CPUs. pot.rss.memory denies nothing: FreeBSD pages."""
     from pot_sim import faults  # noqa: PLC0415
+    from pot_sim import limits as rules  # noqa: PLC0415
 
-    memory = conf.get(root, name, "pot.rss.memory")
     cpus = conf.get(root, name, "pot.rss.cpus")
-    if faults.on(root, "racct"):
-        memory = ""
-    return _bytes(memory), min(int(cpus), os.cpu_count() or 1) if cpus else None
-
-
-def _bytes(memory: str) -> int | None:
-    if not memory:
-        return None
-    unit = memory[-1].lower()
-    return int(memory.rstrip("bBkKmMgG")) * _UNITS.get(unit, 1)
+    memory = None if faults.on(root, "racct") else rules.killing_above(root, name)
+    return memory, min(int(cpus), os.cpu_count() or 1) if cpus else None

@@ -53,6 +53,14 @@ _FREEBSD_NUMBERS = {
 }
 
 
+_FREEBSD_WORDS = {  # where they are not Linux's
+    signal.SIGABRT: "Abort trap",
+    signal.SIGTRAP: "Trace/BPT trap",
+    signal.SIGXCPU: "Cputime limit exceeded",
+    signal.SIGXFSZ: "Filesize limit exceeded",
+}
+
+
 def cleanup(pot: Pot, name: str, interfaces: tuple[str, ...] = ()) -> None:
     """What a failed or ended start does: dead on arrival if it was starting, then pot's own stop."""
     status.change(pot, name, "doa")
@@ -229,7 +237,7 @@ def as_exit_status(code: int) -> int:
     if code >= 0:
         return code
     if -code not in (signal.SIGINT, signal.SIGPIPE):
-        complain(signal.strsignal(-code) or "")
+        complain(_FREEBSD_WORDS.get(signal.Signals(-code)) or signal.strsignal(-code) or "")
     return 128 + _FREEBSD_NUMBERS.get(signal.Signals(-code), -code)
 
 
