@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from pot_sim import addresses, doctor, faults, images, install, privilege, signify
+from pot_sim import __version__, addresses, doctor, faults, images, install, privilege, signify
 from pot_sim import root as roots
 
 TYPE_CHECKING = False
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pot-sim", description="A pot on Linux namespaces: the same command line, files, states and faults."
     )
+    parser.add_argument("--version", action="version", version=f"pot-sim {__version__}")
     parser.add_argument("--root", metavar="DIR", help=f"the root (default: ${roots.VARIABLE})")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     init = verbs.add_parser("init", help="make a root, or bring its executables up to date")
