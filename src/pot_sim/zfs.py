@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from pot_sim import faults
+from pot_sim import dying, faults
 from pot_sim.shell import ToolFailed
 
 TYPE_CHECKING = False
@@ -83,9 +83,10 @@ def receive(root: Root, dataset: str, tag: str, origin: str, fill: Callable[[str
     """`zfs receive`: the dataset and its child with one snapshot and what `fill` puts there; whole, or not at all."""
     if exists(root, dataset):
         raise ZfsError(f"cannot receive new filesystem stream: destination '{dataset}' exists")
-    place, kept = f"{root.fs}/receiving", f"{root.zfs}/receiving"
-    for left in (place, kept):  # by one that was killed
-        remove(left)
+    work = f"receiving/{os.path.basename(dataset)}.{os.getpid()}"
+    place, kept = f"{root.fs}/{work}", f"{root.zfs}/{work}"
+    for parent in (os.path.dirname(place), os.path.dirname(kept)):
+        _forget_killed(parent)
     try:
         os.makedirs(place)
         fill(place)
@@ -96,12 +97,22 @@ def receive(root: Root, dataset: str, tag: str, origin: str, fill: Callable[[str
             copy(f"{place}/{entry}", f"{kept}/{target}")
         if origin:
             _write(f"{kept}/{CHILD}/origin", origin)
+        if exists(root, dataset):  # another one was faster
+            raise ZfsError(f"cannot receive new filesystem stream: destination '{dataset}' exists")
         remove(mountpoint(root, dataset))
         os.rename(place, mountpoint(root, dataset))
         os.rename(kept, _meta(root, dataset))
     finally:
         for left in (place, kept):
             remove(left)
+
+
+def _forget_killed(parent: str) -> None:
+    """Drop what receivers that are gone left half done."""
+    os.makedirs(parent, exist_ok=True)
+    for entry in os.listdir(parent):
+        if not os.path.isdir("/proc/" + entry.rpartition(".")[2]):
+            remove(f"{parent}/{entry}")
 
 
 def rollback(root: Root, dataset: str, tag: str) -> None:
@@ -117,8 +128,9 @@ def clone(root: Root, dataset: str, tag: str, new: str, names: str) -> None:
     pot = new.split("/")[1]
     if faults.on(root, "clone", pot):
         raise ZfsError("cannot clone: injected failure")
-    if faults.on(root, "disk-full", pot):
-        raise ZfsError(f"cannot create '{names}/{new}': out of space")
+    full = faults.value(root, "disk-full", pot)
+    if full is not None:
+        raise ZfsError(f"cannot create '{names}/{new}': {full or 'out of space'}")
     if not exists(root, os.path.dirname(new)):
         raise ZfsError(f"cannot create '{names}/{new}': parent does not exist")
     adopt(root, new)
@@ -131,8 +143,9 @@ def clone(root: Root, dataset: str, tag: str, new: str, names: str) -> None:
 
 def destroy(root: Root, dataset: str, names: str) -> None:
     """The dataset, its snapshots and its child; refused while a clone of any of them lives."""
-    if faults.on(root, "destroy", dataset.rpartition("/")[2]):
-        raise ZfsError(f"cannot destroy '{names}/{dataset}': dataset is busy")
+    refused = faults.value(root, "destroy", dataset.rpartition("/")[2])
+    if refused is not None or dying.is_busy(root, dataset.removeprefix("jails/")):
+        raise ZfsError(f"cannot destroy '{names}/{dataset}': {refused or 'dataset is busy'}")
     inner = [clone for clone in clones(root, dataset) if not clone.startswith(dataset + "/")]
     if inner:
         listed = "".join(f"\n{names}/{each}" for each in inner)
