@@ -164,6 +164,8 @@ def test_every_job_of_the_corpus_can_be_planned(job):
     if job.name.startswith("19"):
         assert 'No argument or block type is named "pot_name"' in task.problems[0]
     elif job.name.startswith("14"):
-        assert task.problems == ('image: "IMAGES" is not a URL of images: it does not begin with http://, https:// or file://',)
+        assert task.problems == (
+            'image: "IMAGES" is not a URL of images: it does not begin with http://, https:// or file://',
+        )
     else:
         assert task.problems == ()

@@ -28,6 +28,8 @@ def test_words_of_zfs_are_passing_or_final(words: str, kind: type[Exception]) ->
 
 
 def test_what_pot_goes_on_in_spite_of_is_not_told() -> None:
-    stdout = b"###>  Not able to clone imported pot as web\n###>  Couldn't disable the persistent attribute - ignoring\n"
+    stdout = (
+        b"###>  Not able to clone imported pot as web\n###>  Couldn't disable the persistent attribute - ignoring\n"
+    )
 
     assert error_text(stdout, b"") == "Not able to clone imported pot as web"
