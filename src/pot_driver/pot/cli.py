@@ -21,7 +21,8 @@ log = structlog.get_logger()
 
 # Reasons that pass by themselves: Nomad's restart policy should try again.
 _PASSING = re.compile(
-    r"busy|no space left|out of space|quota exceeded|i/o is currently suspended|cannot allocate memory|mkstemp failed|timed? ?out|connection (refused|reset)"
+    r"busy|no space left|out of space|quota exceeded|i/o is currently suspended"
+    r"|cannot allocate memory|mkstemp failed|timed? ?out|connection (refused|reset)"
     r"|network is unreachable|no route to host|temporar|try again|epair failed|potnet",
     re.IGNORECASE,
 )
