@@ -95,7 +95,7 @@ def test_defaults_that_the_host_fills_in_are_the_same_as_none():
     def filled(table) -> Iterator[tuple[str, object]]:
         for entry in table:
             if isinstance(entry, Block):
-                yield entry.name, dict(filled(entry.options))
+                yield entry.name, {} if entry.label else dict(filled(entry.options))
             else:
                 yield entry.name, json.loads(entry.default or "null")
 
@@ -187,6 +187,22 @@ def test_durations_are_gos(text, seconds):
     assert decode_plugin(msgpack.packb({"timeouts": {"stop": text}})).timeouts.stop == seconds
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_blocks_with_a_label_are_one_value_each(wrapped):
+    """As cty's map, or as HCL 1 hands its lists of blocks on."""
+    block = {"username": "node", "password_file": "/etc/p"}
+    labelled = {"https://a.example/x": [block] if wrapped else block}
+
+    (registry,) = decode_plugin(msgpack.packb({"registry": [labelled] if wrapped else labelled})).registry
+
+    assert (registry.url, registry.username, registry.password_file) == ("https://a.example/x", "node", "/etc/p")
+
+
+def test_a_label_that_is_no_url_is_told():
+    with pytest.raises(ConfigError, match=r'registry: "a\.example" is not a URL of images'):
+        decode_plugin(msgpack.packb({"registry": {"a.example": {}}}))
+
+
 def test_volumes_as_a_list_of_one_block_are_read():
     config = decode_plugin(msgpack.packb({"volumes": [{"enabled": False}]}))
 
@@ -195,11 +211,11 @@ def test_volumes_as_a_list_of_one_block_are_read():
 
 @pytest.mark.parametrize(("table", "made"), [(TASK_OPTIONS, TaskOptions), (PLUGIN_OPTIONS, PluginConfig)])
 def test_every_option_has_its_field_and_every_field_its_option(table, made):
-    def check(entries, cls) -> None:
-        fields = {field.name for field in dataclasses.fields(cls)}
+    def check(entries, cls, label="") -> None:
+        fields = {field.name for field in dataclasses.fields(cls)} - {label}
         assert fields == {getattr(entry, "field", "") or entry.name for entry in entries}
         for entry in entries:
             if isinstance(entry, Block):
-                check(entry.options, entry.make)
+                check(entry.options, entry.make, entry.label)
 
     check(table, made)

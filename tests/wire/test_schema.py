@@ -45,9 +45,10 @@ def test_nomad_can_read_every_part(spec: Spec) -> None:
     """Names are spelled out, defaults have both halves, types are HCL types, literals are HCL."""
     for key, part in _parts(spec):
         kind = part.WhichOneof("block")
-        assert kind in {"Attr", "default", "block_value"}, key
-        if kind == "block_value":
-            assert part.block_value.name == key
+        assert kind in {"Attr", "default", "block_value", "block_map"}, key
+        if kind in {"block_value", "block_map"}:
+            assert getattr(part, kind).name == key
+            assert kind == "block_value" or len(part.block_map.labels) == 1  # Nomad takes no map without
             continue
         attribute = part.default.primary.Attr if kind == "default" else part.Attr
         assert attribute.name == key
@@ -135,3 +136,5 @@ def _parts(spec: Spec) -> Iterator[tuple[str, Spec]]:
         yield key, part
         if part.HasField("block_value"):
             yield from _parts(part.block_value.nested)
+        if part.HasField("block_map"):
+            yield from _parts(part.block_map.nested)
