@@ -110,7 +110,6 @@ def _mounting(draft: Draft, option: str, text: str, *, read_only: bool) -> Mount
         read_only=read_only or mode == "ro",
         option=option,
         reason=f"the job's {option} {shown(text)}",
-        checked_inside=draft.look and not paths.in_own_directories(draft, found),
     )
 
 
