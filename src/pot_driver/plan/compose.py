@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pot_driver.plan.scripts import START, STOP
+from pot_driver.plan.scripts import INSIDE, START, STOP
 from pot_driver.pot import conf
 from pot_driver.pot.conf import ConfFile
 from pot_driver.pot.layout import HOOKS
@@ -169,3 +169,31 @@ def _hosts(spec: TaskSpec, image: ConfFile) -> list[str]:
     if spec.network.hosts:
         return [f"{address} {name}" for name, address in spec.network.hosts]
     return [line for line in image.hosts if _HOSTS.fullmatch(line.strip())]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """The configuration as far as it is known before there is an image."""
+
+    pot_conf: str
+    fscomp_conf: str
+
+
+def preview(spec: TaskSpec) -> Preview:
+    """What a pot of an image that brings nothing would be started with; what pot chooses is in angle brackets."""
+    network = spec.network
+    kind, stack = network.type or "<the image's>", network.stack or "<pot's>"
+    own = {"host.hostname": f'"{spec.pot_name}"', "pot.dns": network.dns or "<the image's>"}
+    if network.type not in {"inherit", None}:
+        own["ip"] = " ".join(network.ips) or "<chosen by pot>"
+    if network.bridge is not None:
+        own["bridge"] = network.bridge
+    nothing = ConfFile(single={}, hosts=(), env=(), odd=())
+    clone = PotConf(network_type=kind, stack=stack)
+    return Preview(
+        pot_conf=pot_conf(spec, nothing, clone, ConfFile(single=own, hosts=(), env=(), odd=())),
+        fscomp_conf=fscomp_conf(
+            [PlacedMount(source="/STATE_DIR/scripts", destination=INSIDE, read_only=True)]
+            + [PlacedMount(source=m.source.path, destination=m.destination, read_only=m.read_only) for m in spec.mounts]
+        ),
+    )
