@@ -55,9 +55,50 @@ def changed(host_path: HostPath) -> str | None:
     return None
 
 
-def in_own_directories(draft: Draft, host_path: HostPath) -> bool:
-    """Whether only Nomad and this very task write there: not in what other tasks share, nor on the host."""
-    return _below(host_path.path, os.path.realpath(draft.task.task_dir)) or not draft.look
+def own_directory(draft: Draft, path: str) -> HostPath:
+    """One of the task's own directories, which Nomad makes: a link in its place would be an earlier run's doing."""
+    if not draft.look:
+        return HostPath(path=path)
+    real = os.path.realpath(draft.task.alloc_dir) + path.removeprefix(draft.task.alloc_dir)
+    if os.path.realpath(path) != real:
+        draft.wrong("task", f"{path} is not the directory that Nomad made: there is a link in its place or on the way")
+        return HostPath(path=path)
+    return _identify(draft, "task", path, real, directory=True)
+
+
+def unmountable(draft: Draft, host_path: HostPath) -> str:
+    """Why a host directory cannot be mounted safely, "" when it can.
+
+    pot mounts by path, long after the check: whoever can rename a directory on the way decides what is mounted.
+    """
+    if not draft.look or host_path.inode is None:
+        return ""
+    task, path = draft.task, host_path.path
+    if path == os.path.realpath(task.task_dir):
+        return "it holds more than the task may see: mount a directory below it, such as local/data"
+    shared = os.path.realpath(task.shared_dir)
+    if _below(path, shared):
+        return f"other tasks of the group can replace it; the pot has it as /alloc{path.removeprefix(shared)} already"
+    own = _below(path, os.path.realpath(task.task_dir))
+    if own or not draft.plugin.volumes.allowed_paths:
+        return ""
+    renamer = next((at for at in _parents(path) if _lets_others_rename(at, path)), None)
+    return f"others than root can rename what lies in {renamer}, and so decide what is mounted" if renamer else ""
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.rstrip("/").split("/")[:-1]
+    return ["/".join(parts[:count]) or "/" for count in range(1, len(parts) + 1)]
+
+
+def _lets_others_rename(directory: str, path: str) -> bool:
+    found = os.lstat(directory)
+    if found.st_uid != 0:
+        return True
+    if not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return False
+    name = path.removeprefix(directory).strip("/").partition("/")[0]
+    return not found.st_mode & stat.S_ISVTX or os.lstat(f"{directory.rstrip('/')}/{name}").st_uid != 0
 
 
 def _own(draft: Draft, text: str) -> str | None:
