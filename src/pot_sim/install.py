@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pot_sim.root import Root
 
-HOST_COMMANDS = ("jls", "ps", "rctl", "sysctl")
+HOST_COMMANDS = ("jls", "ps", "rctl", "signify", "skein1024", "sysctl")
 
 _SCRIPT = """\
 #!{python} -IS
@@ -43,8 +43,7 @@ def init(root: Root) -> None:
     _write_settings(root)
     _executable(root, "pot", "pot_sim.pot")
     for name in HOST_COMMANDS:
-        if os.path.exists(f"{os.path.dirname(__file__)}/hostcmds/{name}.py"):
-            _executable(root, name, f"pot_sim.hostcmds.{name}")
+        _executable(root, name, f"pot_sim.hostcmds.{name}")
     if not os.path.lexists(root.bin + "/sh"):
         os.symlink("/bin/sh", root.bin + "/sh")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_sim import install, jail
+from pot_sim import images, install, jail
 from pot_sim.root import set_boot
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def test_rctl_may_be_off(jails: Jails, host: Callable[..., Ended]) -> None:
 # all
 
 
-@pytest.mark.parametrize("name", ["jls", "ps", "sysctl", "rctl"])
+@pytest.mark.parametrize("name", install.HOST_COMMANDS)
 @pytest.mark.usefixtures("host")
 def test_any_of_them_can_be_slow(jails: Jails, name: str) -> None:
     Path(jails.root.faults).write_text(f"hang {name}\n")
@@ -221,3 +221,53 @@ def test_any_of_them_can_be_slow(jails: Jails, name: str) -> None:
         running.wait(0.5)
     running.send_signal(signal.SIGKILL)
     running.wait()
+
+
+# skein1024 and signify
+
+
+def test_skein1024_says_what_a_hash_file_must_say(jails: Jails, host: Callable[..., Ended], tmp_path: Path) -> None:
+    archive = Path(images.create(jails.root, "shell", "1.0", from_dir=str(tmp_path)))
+    both = tmp_path / "both"
+    both.write_bytes(archive.read_bytes() + Path(f"{archive}.meta").read_bytes())
+    digest = Path(f"{archive}.skein").read_text()
+    assert re.fullmatch(r"[0-9a-f]{256}\n", digest)
+    assert host("skein1024", "-q", str(both)).out == digest
+    assert host("sh", "-c", f"cat {archive} {archive}.meta | {jails.root.bin}/skein1024 -q").out == digest
+    assert host("skein1024", str(both)).out == f"Skein1024 ({both}) = {digest}"
+    assert host("skein1024", "-r", str(both)).out == f"{digest.strip()} {both}\n"
+
+
+def test_skein1024_compares_and_complains(host: Callable[..., Ended], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    right = host("skein1024", "-q", "-s", "x").out.strip()
+    assert host("skein1024", "-c", right.upper(), str(file)).status == 0
+    wrong = host("skein1024", "-c", "0", str(file))
+    assert (wrong.status, wrong.out) == (2, f"Skein1024 ({file}) = {right} [ Failed ]\n")
+    missing = host("skein1024", str(tmp_path / "none"), str(file))
+    assert (missing.status, missing.out) == (1, f"Skein1024 ({file}) = {right}\n")
+    assert missing.err == f"skein1024: {tmp_path}/none: No such file or directory\n"
+    assert host("skein1024", "-Z").status == 1
+
+
+def test_signify_makes_keys_signs_and_verifies(host: Callable[..., Ended], tmp_path: Path) -> None:
+    key, other, message = tmp_path / "key", tmp_path / "other", tmp_path / "message"
+    message.write_text("hash\n")
+    for each in (key, other):
+        assert host("signify", "-G", "-n", "-p", f"{each}.pub", "-s", f"{each}.sec").status == 0
+    assert host("signify", "-S", "-s", f"{key}.sec", "-m", str(message)).status == 0
+    verify = ("signify", "-V", "-p", f"{key}.pub", "-x", f"{message}.sig", "-m", str(message))
+    assert (host(*verify).status, host(*verify).out, host(*verify, "-q").out) == (0, "Signature Verified\n", "")
+    foreign = host("signify", "-V", "-p", f"{other}.pub", "-m", str(message))
+    assert (foreign.status, foreign.err) == (1, "signify: verification failed: checked against wrong key\n")
+    message.write_text("another hash\n")
+    assert (host(*verify).status, host(*verify).err) == (1, "signify: signature verification failed\n")
+    assert "for reading: No such file" in host("signify", "-V", "-p", f"{tmp_path}/none", "-m", str(message)).err
+
+
+def test_signify_wants_one_thing_at_a_time(host: Callable[..., Ended]) -> None:
+    for words in ([], ["-V", "-S"], ["-V"], ["-V", "-p", "key"], ["-Z"]):
+        ended = host("signify", *words)
+        assert ended.status == 1
+        assert "usage:\tsignify" in ended.err
