@@ -1,6 +1,6 @@
 """The ways in: `nomad-pot-driver` (what Nomad launches), `pot-driver` (for people), `python -m pot_driver` (either).
 
-What must happen before gRPC is imported happens here.
+What must happen before gRPC is imported happens here: to see that it can be.
 
 Not here: anything else.
 """
@@ -11,11 +11,13 @@ import os
 import signal
 import sys
 
-from pot_driver import handshake
+from pot_driver import handshake, requirements
 
 
 def plugin() -> int:
     """Serve the agent that launched us."""
+    if problem := requirements.complaint():
+        return _refuse("nomad-pot-driver", problem)
     if not handshake.invited(os.environ):
         sys.stderr.write(
             'This is a plugin: Nomad launches it to run tasks with driver = "pot". For people there is pot-driver.\n'
@@ -24,29 +26,48 @@ def plugin() -> int:
     _hear_no_terminal()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     _forks_without_grpc()
+    try:
+        from pot_driver import logs  # noqa: PLC0415 - not for people who start us by hand
 
-    from pot_driver import logs  # noqa: PLC0415 - not for people who start us by hand
+        logs.configure(2)
 
-    logs.configure(2)
+        import asyncio  # noqa: PLC0415
 
-    import asyncio  # noqa: PLC0415
-
-    from pot_driver import app  # noqa: PLC0415 - imports gRPC
-
+        from pot_driver import app  # noqa: PLC0415 - imports gRPC
+    except ImportError as error:
+        return _refuse_import("nomad-pot-driver", error)
     return asyncio.run(app.serve(os.environ))
 
 
 def operator() -> int:
     """The command line for people."""
+    if problem := requirements.complaint():
+        return _refuse("pot-driver", problem)
     _forks_without_grpc()
-    from pot_driver.operator.cli import main as command_line  # noqa: PLC0415 - the plugin starts without it
+    try:
+        from pot_driver.operator.cli import main as command_line  # noqa: PLC0415 - the plugin starts without it
 
-    return command_line()
+        return command_line()
+    except ImportError as error:
+        return _refuse_import("pot-driver", error)
 
 
 def main() -> int:
     """The plugin if a host launched us, else the command line."""
     return plugin() if handshake.invited(os.environ) else operator()
+
+
+def _refuse(program: str, problem: str) -> int:
+    """Say why nothing can be done, on one line that an agent logs as an error: by default it logs no other."""
+    sys.stderr.write(f"[ERROR] {program}: {problem}\n")
+    return 1
+
+
+def _refuse_import(program: str, error: ImportError) -> int:
+    """The same for a package that is there and does not work. A module of our own that is not there is a bug."""
+    if (error.name or "").startswith(__package__ or "pot_driver"):
+        raise error
+    return _refuse(program, requirements.broken(error))
 
 
 def _hear_no_terminal() -> None:

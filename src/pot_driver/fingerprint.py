@@ -1,7 +1,8 @@
 """What the host offers, as Nomad asks it: health with a reason, and attributes that jobs can constrain on.
 
-The first answer comes within a second whatever pot does, because the agent's start waits for it. Each state has one
-constant description: Nomad reports every change of it to its servers.
+The first answer comes within a second whatever pot does, because the agent's start waits for it; a pot that is merely
+slow has then not answered yet, and is told so. Each state has one constant description: Nomad reports every change of
+it to its servers.
 
 Not here: what is done about a host in trouble.
 """
@@ -38,6 +39,7 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 SAME_BOOT_S = 5.0
 WORDS = 300
 
+NOT_YET = "pot has not answered yet: the driver is waiting for it"
 SILENT = "pot does not answer: its commands hang"
 LOST = "the driver failed to look at the host, see the agent's log"
 
@@ -86,12 +88,15 @@ class Fingerprinter:
         self._silences = 0
 
     async def stream(self) -> AsyncGenerator[Fingerprint, None]:
-        """The first answer at once, then one each period, until closed."""
+        """The first answer at once, then one each period, until closed.
+
+        While pot is still being asked, the first answer is what was last found, or NOT_YET.
+        """
         async with asyncio.TaskGroup() as tasks:
             first = tasks.create_task(self.probe())
             try:
                 if not (await asyncio.wait({first}, timeout=FIRST_S))[0]:
-                    yield Fingerprint(health=Health.UNHEALTHY, description=SILENT)
+                    yield self._last or Fingerprint(health=Health.UNHEALTHY, description=NOT_YET)
                 yield await first
                 while True:
                     await asyncio.sleep(PERIOD_S)

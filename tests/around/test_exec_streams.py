@@ -46,7 +46,7 @@ async def test_the_order_of_answers(pot_host: Any) -> None:
 
 async def test_with_a_terminal_all_is_stdout(pot_host: Any) -> None:
     """And only stdout is closed."""
-    outputs = await session(pot_host, "sh", "-c", "tty >/dev/null && echo term; echo err >&2; exit 5", tty=True)
+    outputs = await session(pot_host, "sh", "-c", "test -t 0 && echo term; echo err >&2; exit 5", tty=True)
 
     assert data(outputs) == b"term\r\nerr\r\n"
     assert [output.stream for output in outputs if output.close] == ["stdout"]

@@ -211,7 +211,21 @@ async def test_a_hanging_pot_does_not_delay_the_first_answer(
     async with asyncio.timeout(30), aclosing(stream):
         first = await anext(stream)
 
-    assert (first.health, first.description) == (Health.UNHEALTHY, "pot does not answer: its commands hang")
+    assert (first.health, first.description) == (Health.UNHEALTHY, fingerprint.NOT_YET)
+
+
+async def test_a_listener_that_comes_later_hears_what_was_last_found_while_pot_is_asked(
+    host: Any, probed: ProbedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that opens the stream again must not see a good host fall ill."""
+    monkeypatch.setattr(fingerprint, "HANGING_S", 3600.0)
+    fingerprinter = Fingerprinter(lambda: probed, root)
+    healthy = await fingerprinter.probe()
+    host.script("pot", "sleep 3600")
+    stream = fingerprinter.stream()
+
+    async with asyncio.timeout(30), aclosing(stream):
+        assert await anext(stream) == healthy
 
 
 async def test_a_slow_pot_turns_healthy_as_soon_as_it_answers(host: Any, probed: ProbedHost) -> None:

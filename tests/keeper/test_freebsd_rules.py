@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.skipif(platform.system() == "FreeBSD", reason="the kernel itself has these rules")
 RULES = Path(__file__).parents[1] / "freebsd_rules"
 FIFO = """
 import os

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import shutil
 import signal
 import stat
@@ -21,10 +22,10 @@ from pot_driver.keeper.home import Home
 from pot_driver.keeper.launch import launch
 from pot_driver.process import Processes
 
-SHELLS = ("dash", "busybox", "mksh", "yash", "bash")
+SHELLS = ("sh" if platform.system() == "FreeBSD" else "dash", "busybox", "mksh", "yash", "bash")
 
 # Stands in for pot: runs the text in APP as pot runs an app, and leaves the exit code where pot leaves it.
-POT = """#!/bin/dash
+POT = """#!/bin/sh
 echo "===>  Starting the pot $3"
 sh -c "$(cat {app})" </dev/null &
 wait $!
@@ -163,11 +164,12 @@ async def test_hang_up_and_term_do_not_end_the_keeper(bench: Bench, signum: sign
 
 async def test_the_app_can_be_terminated_and_holds_nothing_of_the_keeper(bench: Bench) -> None:
     out = bench.reader(bench.stdout)
-    watch = await bench.launch("ls -l /proc/self/fd >&3; kill -TERM $$; exit 1")
+    watch = await bench.launch("{ procstat -f $$ || ls -l /proc/self/fd; } 2>/dev/null >&3; kill -TERM $$; exit 1")
     await watch.ended()
     listing, _ = await asyncio.to_thread(out.communicate)
 
     assert bench.home.exit_record() == record.ExitRecord(start_status=125, exit_code=143)
+    assert listing
     assert b"alive" not in listing
 
 

@@ -21,6 +21,7 @@ from google.protobuf.duration_pb2 import Duration
 from pot_driver._proto.plugins.base.proto import base_pb2
 from pot_driver._proto.plugins.drivers.proto import driver_pb2
 from pot_driver.errors import DriverError
+from pot_driver.fingerprint import NOT_YET
 from pot_driver.operator.hclspec import encode
 from pot_driver.operator.host import Plugin
 
@@ -88,7 +89,8 @@ class Agent:
         self._group = group
         self._watcher = watcher
         self._relaunching = asyncio.Lock()
-        self._health: asyncio.Future[driver_pb2.FingerprintResponse] | None = None
+        self._first: asyncio.Future[driver_pb2.FingerprintResponse] | None = None
+        self._looked: asyncio.Future[driver_pb2.FingerprintResponse] | None = None
 
     async def launch(self) -> base_pb2.PluginInfoResponse:
         """Handshake, and what the plugin says it is."""
@@ -114,15 +116,18 @@ class Agent:
         answer = await driver.TaskConfigSchema(driver_pb2.TaskConfigSchemaRequest())
         self.task_schema = answer.spec
         await driver.Capabilities(driver_pb2.CapabilitiesRequest())
-        self._health = asyncio.get_running_loop().create_future()
-        self._group.create_task(self._watch_health(self.plugin, self._health))
+        loop = asyncio.get_running_loop()
+        self._first, self._looked = loop.create_future(), loop.create_future()
+        self._group.create_task(self._watch_health(self.plugin, self._first, self._looked))
         self._group.create_task(self._watch_events(self.plugin))
 
     async def fingerprint(self) -> driver_pb2.FingerprintResponse:
-        """The plugin's first answer."""
-        if self._health is None:
-            raise RuntimeError("configure first")
-        return await asyncio.shield(self._health)
+        """The plugin's first answer, which may come before pot has answered it."""
+        return await _when_there(self._first)
+
+    async def health(self) -> driver_pb2.FingerprintResponse:
+        """What the plugin finds once pot has answered, or has not within the plugin's own limit for a command."""
+        return await _when_there(self._looked)
 
     async def start_task(self, config: driver_pb2.TaskConfig) -> driver_pb2.StartTaskResponse:
         """StartTask."""
@@ -203,20 +208,33 @@ class Agent:
             await self.launch()
             await self.configure()
 
-    async def _watch_health(self, plugin: Plugin, first: asyncio.Future[driver_pb2.FingerprintResponse]) -> None:
+    async def _watch_health(
+        self,
+        plugin: Plugin,
+        first: asyncio.Future[driver_pb2.FingerprintResponse],
+        looked: asyncio.Future[driver_pb2.FingerprintResponse],
+    ) -> None:
         try:
             async for answer in plugin.driver.Fingerprint(driver_pb2.FingerprintRequest()):
-                if not first.done():
-                    first.set_result(answer)
+                for future in [first] if answer.health_description == NOT_YET else [first, looked]:
+                    if not future.done():
+                        future.set_result(answer)
         except grpc.aio.AioRpcError as error:
-            if not first.done():
-                first.set_exception(CallFailed(f"no fingerprint: {error.details()}"))
-                first.exception()  # nobody need ask
+            for future in (first, looked):
+                if not future.done():
+                    future.set_exception(CallFailed(f"no fingerprint: {error.details()}"))
+                    future.exception()  # nobody need ask
 
     async def _watch_events(self, plugin: Plugin) -> None:
         with suppress(grpc.aio.AioRpcError):
             async for event in plugin.driver.TaskEvents(driver_pb2.TaskEventsRequest()):
                 self._watcher.task_event(event)
+
+
+async def _when_there(future: asyncio.Future[Response] | None) -> Response:
+    if future is None:
+        raise RuntimeError("configure first")
+    return await asyncio.shield(future)
 
 
 async def _ends_soon(plugin: Plugin) -> bool:

@@ -30,7 +30,7 @@ async def look(config: Path | None, console: Console) -> int:
     pot = installation.find(agentfile.plugin_config(config))
     console.title(f"pot-driver {__version__} looks at {pot.label}")
     async with Session.open(pot, console, healthy=False) as session:
-        answer = await session.agent.fingerprint()
+        answer = await session.agent.health()
         for name, attribute in sorted(answer.attributes.items()):
             value = _text(attribute)
             console.note(f"{name} = {value}" + (f": {_WITHOUT[name]}" if value == "false" and name in _WITHOUT else ""))

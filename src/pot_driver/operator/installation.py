@@ -1,6 +1,6 @@
 """Which pot there is: the host's own on FreeBSD, elsewhere pot-sim's, whose root is made when it is missing.
 
-Not here: simulating pot (see `sim`).
+Not here: simulating pot (a distribution of its own, `pot_sim`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from pot_driver.errors import DriverError
@@ -58,6 +59,11 @@ def default_root() -> Path:
 
 def simulated(root: Path) -> Installation:
     """The simulator's installation below `root`, made if it is not there."""
+    if find_spec("pot_sim") is None:
+        raise NoPot(
+            f"this host is {platform.system()}, and pot-sim, which simulates pot on Linux, is not installed: "
+            "pip install 'pot-driver[sim]' brings it (in a checkout: pip install ./src/pot_sim)"
+        )
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root.stat().st_uid != os.getuid():
         raise NoPot(f"{root} belongs to someone else; set {ROOT_VARIABLE} to a directory of your own")

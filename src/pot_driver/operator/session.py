@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pot_driver._proto.plugins.drivers.proto import driver_pb2
 from pot_driver.errors import DriverError
+from pot_driver.fingerprint import HANGING_S, NOT_YET
 from pot_driver.operator.agent import Agent, plugin_argv
 from pot_driver.operator.logpipe import LogPipe
 
@@ -67,13 +68,19 @@ class Session:
             try:
                 with console.step("fingerprint", "asking the driver for its health") as step:
                     await session.agent.configure()
-                    answer = await session.agent.fingerprint()
+                    answer = await session.health()
                     step.result = _fingerprint_text(answer)
                     if healthy and answer.health != Health.HEALTHY:
                         raise DriverError(f"the driver is {step.result}")
                 yield session
             finally:
                 await session.agent.close()
+
+    async def health(self) -> driver_pb2.FingerprintResponse:
+        """What the driver finds on this host; a slow pot is waited for, and the wait is told."""
+        if (await self.agent.fingerprint()).health_description == NOT_YET:
+            self.console.note(f"waiting for pot: it has {HANGING_S:.0f} s for each command that the driver asks it")
+        return await self.agent.health()
 
     def plugin_log(self, line: LogLine) -> None:
         """Warnings and errors are for people, too."""

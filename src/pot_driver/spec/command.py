@@ -6,8 +6,10 @@ Not here: the script around it (see `plan.scripts`).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pot_driver.config.checks import shown
+from pot_driver.spec import line
 from pot_driver.spec.draft import Draft
 
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
@@ -31,21 +33,52 @@ def command(draft: Draft) -> str | None:
     program = options.command or ""
     if options.args_mode == "exec":
         return " ".join(quoted(word) for word in (program, *options.args))
-    line = " ".join((program, *options.args)).strip()
-    if _breaks_off(line):
+    return _shell_line(draft, (program, *options.args))
+
+
+def _shell_line(draft: Draft, words: Sequence[str]) -> str:
+    """The words as the one line that the pot's shell reads after `exec`.
+
+    Problems tell places instead of values: arguments are a usual place for passwords.
+    """
+    joined = " ".join(words)
+    blanks = len(joined) - len(joined.lstrip())
+    text = joined.strip()
+    if text.endswith("\\"):
+        text = joined[blanks : blanks + len(text) + 1]  # the blank may be an escaped one
+    found = line.fault(text)
+    if found is not None:
+        option, place = _place(words, found.at + blanks, found.what)
         draft.wrong(
-            "args" if options.args else "command",
-            f"{shown(line)} has a line break outside quotes, where the pot's shell would end the command: "
+            option,
+            f"{place}, so the pot's shell would not read the line as one command and become it: "
             'quote it, or use args_mode = "exec"',
         )
-    return line
+    elif (at := line.comment(text)) is not None:
+        option, place = _place(words, at + blanks, '"#" before a word')
+        draft.warn(option, f"{place}, which begins a comment: the pot's shell reads nothing from there on; quote it")
+    return text
+
+
+def _place(words: Sequence[str], at: int, what: str) -> tuple[str, str]:
+    """The option that has something at this character of the joined words, and where."""
+    number = 0
+    while at > len(words[number]):
+        at -= len(words[number]) + 1
+        number += 1
+    whose = f"argument {number}" if number else "it"
+    return ("args" if number else "command"), f"{whose} has {what} (character {at + 1})"
 
 
 def exec_stop(draft: Draft) -> str | None:
     """The stop command, which a script in the pot runs."""
     text = draft.options.exec_stop
-    if text is not None and (not text.strip() or "\0" in text):
+    if text is None:
+        return None
+    if not text.strip() or "\0" in text:
         draft.wrong("exec_stop", f"{shown(text)} is not a command")
+    elif (found := line.unclosed(text)) is not None:
+        draft.wrong("exec_stop", f"it has {found.what} (character {found.at + 1}): no shell could read it")
     return text
 
 
@@ -57,22 +90,3 @@ def user(draft: Draft) -> str | None:
     if not _USER.fullmatch(name):
         draft.wrong("user", f"{shown(name)} is not the name or number of a user in the pot")
     return name
-
-
-def _breaks_off(line: str) -> bool:
-    """Whether a line break stands outside quotes. Shell syntax as far as that needs."""
-    quote = ""
-    characters = iter(line)
-    for char in characters:
-        if quote:
-            if char == "\\" and quote == '"':
-                next(characters, None)
-            elif char == quote:
-                quote = ""
-        elif char == "\\":
-            next(characters, None)
-        elif char in "'\"":
-            quote = char
-        elif char == "\n":
-            return True
-    return False
