@@ -63,7 +63,7 @@ def test_nothing_of_an_image_is_inherited_unseen(job):
     assert "pot.base=14.1\n" in text
     assert "pot.attr.no-rc-script=YES\n" in text
     assert "pot.attr.persistent=NO\n" in text
-    assert compose.dropped(conf.read(image)) == [
+    assert compose.dropped(job.spec(), conf.read(image), []) == [
         "evil (unknown to pot, or there twice)",
         "pot-attr-devfs_ruleset (unknown to pot, or there twice)",
         "pot.attr.mlock (unknown to pot, or there twice)",
@@ -132,7 +132,6 @@ def test_a_bridged_pot_without_an_address_is_not_started(job):
     assert "no address on its bridge" in compose.problems(job.spec(), conf.read(""), lost)[0]
     six = PotConf(network_type="public-bridge", stack="ipv6")
     assert compose.problems(job.spec(), conf.read(""), six) == []
-    assert "of type multi" in compose.problems(job.spec(), conf.read("pot.type=multi"), CLONE)[0]
 
 
 def test_attributes_that_an_image_brings_are_judged_like_a_jobs(job):

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 from pot_driver import files, spec
 from pot_driver import plan as planning
@@ -29,6 +30,7 @@ from pot_driver.spec import Copy, Mounting
 
 COPY_LIMIT = 64 << 30  # bytes of one copy
 RESOLV_LIMIT = 64 * 1024
+EVENTS, EVENT_WIDTH = 3, 400  # for what an image brings in vain: Nomad keeps ten events of a task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,8 @@ def compose_pot(paths: PotPaths, home: Home, plan: Plan, image: ImportedImage) -
         raise ConfigError([f"the pot cannot be configured: {error}"]) from error
     except OSError as error:
         raise TryAgain(f"cannot make the files of pot {name}: {error}") from error
-    if dropped := compose.dropped(image.conf):
-        warnings.append(f"The image's {', '.join(dropped)} is left out")
+    dropped = ", ".join(compose.dropped(plan.spec, image.conf, image.mounts))
+    warnings += [f"Left out of what the image brings: {part}" for part in wrap(dropped, EVENT_WIDTH)[:EVENTS]]
     return Composed(conf=parse.pot_conf(files.text(paths.conf(name))), warnings=tuple(warnings))
 
 
@@ -88,7 +90,9 @@ def _write_scripts(home: Home, plan: Plan, image: ImportedImage, clone: PotConf,
 
 def _place(plan: Plan, root: Tree, home: Home) -> list[PlacedMount]:
     """Make the mount points; every mount with its place in the pot, in order."""
-    placed = [PlacedMount(source=str(home.scripts), destination=root.make_directory(INSIDE), read_only=True)]
+    if root.make_directory(INSIDE) != INSIDE:
+        raise PotFailed(f"cannot start the task: the image has a link in the place of {INSIDE}, the driver's own")
+    placed = [PlacedMount(source=str(home.scripts), destination=INSIDE, read_only=True)]
     made: list[tuple[Mounting, PlacedMount]] = []
     for mounting in plan.spec.mounts:
         place = PlacedMount(
@@ -96,6 +100,8 @@ def _place(plan: Plan, root: Tree, home: Home) -> list[PlacedMount]:
         )
         if any(place.destination == other.destination for _, other in made):
             raise PotFailed(f"cannot start the task: {mounting.destination} is the place of another mount in the image")
+        if f"{place.destination}/".startswith(f"{INSIDE}/"):
+            raise PotFailed(f"cannot start the task: in the image {mounting.destination} leads to {INSIDE}")
         if place.destination == "/":
             raise PotFailed(f"cannot start the task: in the image {mounting.destination} is a link to /")
         made.append((mounting, place))

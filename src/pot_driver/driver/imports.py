@@ -18,6 +18,7 @@ from pot_driver.driver import steps
 from pot_driver.driver.host import Host
 from pot_driver.driver.steps import Tell
 from pot_driver.errors import DriverError, PotFailed
+from pot_driver.images.store import Store
 from pot_driver.plan import Plan, compose
 from pot_driver.pot import command, conf
 from pot_driver.pot.cli import failure
@@ -28,7 +29,6 @@ from pot_driver.pot.tree import Tree
 log = structlog.get_logger()
 
 CONF_LIMIT = 64 * 1024  # bytes of each file of an image's configuration; real ones have some hundred
-LINEAGE = 16  # images that build on each other
 _CONF_FILES = frozenset({"pot.conf", "fscomp.conf", "resolv.conf", ".last_run_stats", *HOOKS})
 
 
@@ -39,6 +39,7 @@ class ImportedImage:
     name: str
     conf: ConfFile
     names: tuple[str, ...]  # of the files of its configuration
+    mounts: tuple[str, ...]  # the lines of its fscomp.conf
 
 
 class Imports:
@@ -75,14 +76,17 @@ class Imports:
             log.warning("pot import was killed here before, what it left is destroyed", image=name)
             await host.pot.run(command.destroy(name))
         tell(f"Importing image {plan.image.pot} {plan.image.tag}")
+        # Where all is in the cache, pot needs no server: after a wrong hash it would fetch again, under its lock.
+        offline = await asyncio.to_thread(Store(paths).complete, plan.image)
+        step = plan.import_from(f"file://{paths.cache}") if offline else plan.import_image
         try:
-            done = await steps.run(host, plan.import_image, tell)
+            done = await steps.run(host, step, tell)
         except DriverError as error:
             if "already present" in str(error) and is_whole(paths, name):  # somebody else did
                 return
             raise
         if not is_whole(paths, name):
-            raise failure(plan.import_image, done)
+            raise failure(step, done)
 
 
 def is_whole(paths: PotPaths, name: str) -> bool:
@@ -94,7 +98,7 @@ def is_whole(paths: PotPaths, name: str) -> bool:
 
 
 def look(paths: PotPaths, name: str) -> ImportedImage:
-    """What an image brings as its configuration, and that of its parents; PotFailed where pot must not read it.
+    """What an image brings as its configuration; PotFailed where pot must not read it.
 
     pot copies these files by their names and reads them as the host's root: a link would show it any file of the host,
     a FIFO would hold its lock.
@@ -108,9 +112,15 @@ def look(paths: PotPaths, name: str) -> ImportedImage:
                 raise _unfit(name, f"its configuration has a file {file!r} that pot does not know")
             if len(pot.read(f"/conf/{file}", CONF_LIMIT + 1) or b"") > CONF_LIMIT:
                 raise _unfit(name, f"its conf/{file} has more than {CONF_LIMIT} bytes")
-        text = (pot.read("/conf/pot.conf", CONF_LIMIT) or b"").decode(errors="surrogateescape")
-        return ImportedImage(name=name, conf=conf.read(text), names=found)
+        image, mounts = conf.read(_text(pot, "/conf/pot.conf")), _text(pot, "/conf/fscomp.conf").splitlines()
+        if problem := compose.unfit(image):
+            raise _unfit(name, problem)
+        return ImportedImage(name=name, conf=image, names=found, mounts=tuple(mounts))
     raise PotFailed(f"cannot read the configuration of image {name}")
+
+
+def _text(pot: Tree, path: str) -> str:
+    return (pot.read(path, CONF_LIMIT) or b"").decode(errors="surrogateescape")
 
 
 def _unfit(name: str, why: str) -> PotFailed:

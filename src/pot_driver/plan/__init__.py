@@ -37,6 +37,10 @@ class Plan:
         """The pot that the image is imported as."""
         return image_pot(self.image.pot, self.image.tag)
 
+    def import_from(self, url: str) -> PotStep:
+        """The import of the same image from elsewhere, such as pot's own cache."""
+        return _import(self.image, url)
+
     @property
     def commands(self) -> tuple[PotStep, ...]:
         """Every pot command, in order."""
@@ -64,10 +68,7 @@ def build(spec: TaskSpec) -> Plan:
     return Plan(
         pot_name=spec.pot_name,
         image=image,
-        # The files are in pot's cache before it runs.
-        import_image=command.import_image(
-            without_password(image.url), image.pot, image.tag, signature_pubkey=image.signature_pubkey
-        ),
+        import_image=_import(image, without_password(image.url)),
         clone=command.clone(
             spec.pot_name,
             image_pot(image.pot, image.tag),
@@ -80,3 +81,7 @@ def build(spec: TaskSpec) -> Plan:
         start=command.start(spec.pot_name),
         spec=spec,
     )
+
+
+def _import(image: ImageRef, url: str) -> PotStep:
+    return command.import_image(url, image.pot, image.tag, signature_pubkey=image.signature_pubkey)

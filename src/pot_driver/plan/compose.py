@@ -45,6 +45,16 @@ _FIXED: Mapping[str, str] = {
 }
 _VALUE = re.compile(r"[A-Za-z0-9._/-]*")
 _BASE = ("pot.level", "pot.base", "pot.potbase")
+_ATTR = "pot.attr."
+_ATTRIBUTES = frozenset({*DEFAULTS, *_PREPARED, *_FIXED, "to-be-pruned", "early-start-at-boot"})  # that pot has
+# What `pot clone` reads of an image. A word that begins with "custom:" would be a file of the host.
+_CLONED = {
+    "pot.type": re.compile("(single)?"),
+    "pot.level": re.compile("[0-9]?"),
+    "pot.dns": re.compile("(inherit|pot|off|custom)?"),
+    "pot.stack": re.compile("(ipv4|ipv6|dual)?"),
+    "network_type": re.compile("(inherit|alias|public-bridge|private-bridge)?"),
+}
 _LIMIT = re.compile(r"[0-9]{1,12}[KMGTkmgt]?")
 _HOSTS = re.compile(r"[0-9A-Fa-f.:]{2,45} [A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -61,8 +71,6 @@ class PlacedMount:
 def problems(spec: TaskSpec, image: ConfFile, clone: PotConf) -> list[str]:
     """What stands against starting a pot of this image."""
     found = []
-    if image.single.get("pot.type") not in {None, "single"}:
-        found.append(f"its image is of type {image.single['pot.type']}: pot imports only single ones")
     if clone.network_type.endswith("-bridge") and clone.stack != "ipv6" and not clone.ips:
         found.append("it has no address on its bridge: potnet, which pot asks for one, gave none")
     found += [
@@ -75,11 +83,31 @@ def problems(spec: TaskSpec, image: ConfFile, clone: PotConf) -> list[str]:
     return found
 
 
-def dropped(image: ConfFile) -> list[str]:
-    """What an image brings and its pots do not get, for a warning."""
+def unfit(image: ConfFile) -> str:
+    """Why an image must not be cloned: what `pot clone` reads of it, as the host's root; "" when it may."""
+    for key, good in _CLONED.items():
+        value = image.single.get(key, "").strip('" \t')
+        if key in image.odd:
+            return f"its pot.conf has {key} more than once"
+        if not good.fullmatch(value):
+            return f"its pot.conf has {key}={ascii(value)[1:-1]}, which an image cannot bring"
+    return ""
+
+
+def dropped(spec: TaskSpec, image: ConfFile, mounts: Sequence[str]) -> list[str]:
+    """What an image brings and its pots do not get, for a warning. `mounts`: the lines of its fscomp.conf."""
     found = [f"{key} (unknown to pot, or there twice)" for key in image.odd]
-    found += [f"{key}" for key in ("pot.depend", conf.PORTS) if image.single.get(key, "").strip('" ')]
-    return found
+    found += [key for key in ("pot.depend", conf.PORTS) if image.single.get(key, "").strip('" ')]
+    found += [key for key in image.single if key.startswith(_ATTR) and key.removeprefix(_ATTR) not in _ATTRIBUTES]
+    found += [key for key in (*_BASE, "osrelease") if not _VALUE.fullmatch(_plain(image, key))]
+    if spec.memory_mb is None and not _LIMIT.fullmatch(_plain(image, "pot.rss.memory") or "0"):
+        found.append("pot.rss.memory")
+    if spec.cpus is None and not _LIMIT.fullmatch(_plain(image, "pot.rss.cpus") or "0"):
+        found.append("pot.rss.cpus")
+    if not spec.network.hosts and not all(_HOSTS.fullmatch(line.strip()) for line in image.hosts):
+        found.append("pot.hosts (a line that is no address with a name)")
+    found += [f"fscomp.conf, a mount of {ascii(line.split()[0])[1:-1]}" for line in mounts if line.strip()]
+    return [ascii(text)[1:-1] for text in found]
 
 
 def refused_hooks(spec: TaskSpec, conf_files: Sequence[str]) -> str:
@@ -116,6 +144,9 @@ def _pairs(spec: TaskSpec, image: ConfFile, clone: PotConf, own: ConfFile) -> It
     for key in _BASE:
         value = image.single.get(key, "")
         yield key, value if _VALUE.fullmatch(value) else ""
+    release = _plain(image, "osrelease")
+    if release and _VALUE.fullmatch(release):  # for an image without /bin/freebsd-version
+        yield "osrelease", f'"{release}"'
     yield "pot.cmd", START
     for name, value in sorted(_attributes(spec, image).items()):
         yield f"pot.attr.{name}", value
@@ -128,6 +159,11 @@ def _pairs(spec: TaskSpec, image: ConfFile, clone: PotConf, own: ConfFile) -> It
 def _attributes(spec: TaskSpec, image: ConfFile) -> dict[str, str]:
     ours = dict(_FIXED) | ({"exec_stop": STOP} if spec.exec_stop is not None else {})
     return {**DEFAULTS, **_image_attributes(image), **_PREPARED, **dict(spec.attributes), **ours}
+
+
+def _plain(image: ConfFile, key: str) -> str:
+    """A value as pot reads it, or a part of it that shows that it is none."""
+    return image.single.get(key, "").strip('" \t')
 
 
 def _image_attributes(image: ConfFile) -> dict[str, str]:

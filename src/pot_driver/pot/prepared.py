@@ -15,6 +15,9 @@ from pot_driver.pot.tree import Tree
 
 # What `pot start` writes, by paths of the host and as the host's root.
 WRITTEN = ("/etc/hosts", "/etc/resolv.conf", "/tmp/tinirc")  # noqa: S108 - in a pot
+# What `pot start` reads, the same way; real ones have some kilobytes.
+READ = ("/bin/freebsd-version",)
+READ_LIMIT = 1 << 20
 ACCOUNTS_LIMIT = 1 << 20
 # What an image can lack, and what will not work without it.
 _WANTED = {
@@ -35,24 +38,29 @@ def wanting(root: Tree) -> list[str]:
 
 
 def leaks(top: Path, mounts: Sequence[tuple[str, str]]) -> list[str]:
-    """The files that `pot start` would write outside of the pot: it follows symbolic links as the host does.
+    """The files that `pot start` would write or read outside of the pot: it follows symbolic links as the host does.
 
     `mounts`: source and destination of each.
     """
     return [
-        f"pot would write {path} of the pot to the host's {real}: a symlink of the image, or in what is mounted there,"
-        " leads out of the pot"
-        for path in WRITTEN
+        f"pot would {'read' if path in READ else 'write'} {path} of the pot {'from' if path in READ else 'to'} the host's"
+        f" {real}: a symlink of the image, or in what is mounted there, leads out of the pot"
+        for path in (*WRITTEN, *READ)
         if (real := _outside(top, mounts, path))
     ]
 
 
 def make_writable(root: Tree) -> None:
-    """Remove what pot would wait at, or follow, instead of a plain file: it writes each of them anew."""
-    for path in WRITTEN:
+    """Remove what pot would wait at, or follow, instead of a plain file: it writes it anew, or does without."""
+    for path in (*WRITTEN, *READ):
         with suppress(OSError):
-            if not root.is_plain(path):
+            if not root.is_plain(path) or (path in READ and _size(root, path) > READ_LIMIT):
                 root.remove(path)
+
+
+def _size(root: Tree, path: str) -> int:
+    found = root.find(path)
+    return found[1].st_size if found is not None else 0
 
 
 def uid_of(root: Tree, user: str) -> int | str:

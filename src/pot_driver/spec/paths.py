@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
+from collections.abc import Callable
 
 from pot_driver.config.checks import shown
 from pot_driver.spec.draft import Draft
@@ -29,6 +30,10 @@ def resolve(draft: Draft, option: str, text: str, *, directory: bool | None, may
     path = os.path.realpath(own or text) if draft.look else posixpath.normpath(own or text).replace("//", "/")
     if own is not None and not _inside(draft, path):
         draft.wrong(option, f"{shown(text)} leads out of the task's own directories (local, secrets and ../alloc)")
+    elif own is not None and path == _real(draft)(draft.task.task_dir):
+        draft.wrong(
+            option, f"{shown(text)} holds more than the task may see: name a directory in it, such as local/data"
+        )
     elif (own is not None or _allowed(draft, option, text, path)) and draft.look and not may_be_missing:
         return _identify(draft, option, text, path, directory=directory)
     return HostPath(path=path)
@@ -74,8 +79,6 @@ def unmountable(draft: Draft, host_path: HostPath) -> str:
     if not draft.look or host_path.inode is None:
         return ""
     task, path = draft.task, host_path.path
-    if path == os.path.realpath(task.task_dir):
-        return "it holds more than the task may see: mount a directory below it, such as local/data"
     shared = os.path.realpath(task.shared_dir)
     if _below(path, shared):
         return f"other tasks of the group can replace it; the pot has it as /alloc{path.removeprefix(shared)} already"
@@ -113,9 +116,13 @@ def _own(draft: Draft, text: str) -> str | None:
     return None if text.startswith("/") else f"{task.task_dir}/{text}"
 
 
+def _real(draft: Draft) -> Callable[[str], str]:
+    return os.path.realpath if draft.look else posixpath.normpath
+
+
 def _inside(draft: Draft, path: str) -> bool:
     task = draft.task
-    real = os.path.realpath if draft.look else posixpath.normpath
+    real = _real(draft)
     if _below(path, f"{real(task.task_dir)}/{_PRIVATE}"):
         return False
     return any(_below(path, real(root)) for root in (task.task_dir, task.shared_dir))
