@@ -34,6 +34,7 @@ async def test_whatever_fails_in_a_start_is_said_and_undone(stage: Stage) -> Non
     async with stage() as scene:
         run = scene.place(GATED, config=steps.JOB)
         for word, number in steps.start():
+            await scene.without_image()
             scene.wire.forget()
             scene.wire.set(word, "fail", nth=number)
             run = scene.place(after=run)
@@ -47,6 +48,7 @@ async def test_whatever_lies_in_a_start_is_found_out_and_undone(stage: Stage) ->
     async with stage() as scene:
         run = scene.place(GATED, config=steps.JOB)
         for word, number in steps.start():
+            await scene.without_image()
             scene.wire.forget()
             scene.wire.set(word, "lie", nth=number)
             run = scene.place(after=run)
@@ -60,8 +62,9 @@ async def test_whatever_hangs_in_a_start_is_ended_in_time_and_undone(stage: Stag
     words = dict.fromkeys(word for word, _ in steps.start() if (word, how) != ("pot start", "late hang"))
     async with stage(timeouts=SHORT, max_parallel_starts=len(words)) as scene:
         runs = {word: scene.place(GATED, config=steps.JOB) for word in words}
+        await scene.without_image()
         for word, run in runs.items():
-            scene.wire.set(word, how, whose=run.config.alloc_id)
+            scene.wire.set(word, how, whose="shell" if word == "pot import" else run.config.alloc_id)
         async with asyncio.TaskGroup() as group:
             refusals = {word: group.create_task(refused(scene, run)) for word, run in runs.items()}
 

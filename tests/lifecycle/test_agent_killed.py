@@ -89,6 +89,7 @@ async def test_a_destroy_is_carried_through(stage: Stage) -> None:
 async def test_a_start_for_which_nobody_waits_any_more_is_undone(stage: Stage, word: str) -> None:
     async with stage() as scene:
         run = scene.place(QUIET)
+        await scene.without_image()
         async with agent_killed(scene, word, scene.start(run)):
             scene.wire.go()
             await nothing_left(scene)
@@ -106,7 +107,7 @@ async def test_a_start_that_fails_is_undone_though_nobody_waits(stage: Stage) ->
         scene.wire.set("pot destroy", "before")
         async with asyncio.TaskGroup() as group:
             calling = group.create_task(_broken(scene.start(run)))
-            scene.wire.set("pot clone", "fail")
+            scene.wire.set("pot start", "fail")
             await scene.wire.held()
             await scene.crash_agent()
             await calling

@@ -28,6 +28,7 @@ async def _refused(scene: Scene, run: Run) -> None:
 async def test_a_task_that_is_starting_is_given_up_and_undone(stage: Stage, word: str) -> None:
     async with stage() as scene:
         run = scene.place(QUIET)
+        await scene.without_image()
         scene.wire.set(word, "hang")
         async with asyncio.TaskGroup() as group:
             group.create_task(_refused(scene, run))

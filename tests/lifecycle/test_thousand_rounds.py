@@ -40,7 +40,7 @@ name= suffix= mount= source= attribute= value= memory= ro=
 while getopts p:t:U:P:N:d:F option; do
     case $option in
     p) name=$OPTARG ;;
-    t) tag=_$OPTARG ;;
+    t) tag=_$(echo "$OPTARG" | tr . _) ;;
     esac
 done
 pot=$fs/jails/$name$tag conf=$fs/jails/$name$tag/conf

@@ -32,9 +32,11 @@ from pot_driver.keeper.alive import Watch
 from pot_driver.keeper.home import Home
 from pot_driver.keeper.launch import launch
 from pot_driver.model import DriverNetwork, TaskRecord
-from pot_driver.plan import Plan
+from pot_driver.plan import Plan, arguments
+from pot_driver.plan.arguments import Arguments
 from pot_driver.pot import command
 from pot_driver.pot.cli import failure, kind_of
+from pot_driver.pot.kernel import sysctl
 from pot_driver.pot.layout import PotPaths
 from pot_driver.tasks import Task
 
@@ -89,11 +91,13 @@ async def bring_up(
 ) -> TaskRecord:
     """Make the pot and start it; the record with what is known only now."""
     home = host.homes.of(record.pot_name)
+    await _refuse_misfit(host, arguments.of(plan.spec))
     home.create(task_state.encode(record))
     for warning in plan.spec.warnings:
         tell(warning)
     await images.ensure(plan.image, tell)
     image = await imports.ready(host, plan, tell)
+    await _refuse_misfit(host, arguments.of(plan.spec, image.conf.single.get("pot.cmd"), image.conf.env), tell)
     async with host.starts:
         composed = await _compose(host, imports, home, plan, image, tell)
         record = await _known_now(host, home, record, plan, composed, tell)
@@ -198,6 +202,15 @@ async def _known_now(
     # What pot start mounts is what was checked.
     _refuse(await asyncio.to_thread(spec.recheck, plan.spec))
     return record
+
+
+async def _refuse_misfit(host: Host, needed: Arguments, tell: Tell = lambda _: None) -> None:
+    """Refuse what this host's kernel cannot start, tell of what others cannot; it is rarely worth a question."""
+    if misfit := needed.misfit("FreeBSD 12", arguments.EVERYWHERE):
+        limit = await sysctl(host.processes, "kern.argmax")
+        refused = needed.misfit("this host", int(limit) if limit.isdecimal() else arguments.EVERYWHERE)
+        _refuse([refused] if refused else [])
+        tell(misfit[0].upper() + misfit[1:])
 
 
 def _refuse(problems: list[str]) -> None:

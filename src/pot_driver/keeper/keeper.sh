@@ -23,7 +23,7 @@ keep() {
 	# Some shells pass on only descriptors that are named; 9 stays here, or the app would hold it.
 	# The byte that the task's script writes is kept, and no more of what an image may write in its place. It gets
 	# end-of-file when nobody is left who could write it.
-	dd bs=1 count=1 <"$home/bell" >"$home/began" 2>/dev/null 8>&8 3>&- 4>&- 6>&- 9>&- &
+	exec dd bs=1 count=1 <"$home/bell" >"$home/began" 2>/dev/null 8>&8 3>&- 4>&- 6>&- 9>&- &
 	exec 8>&-
 	"$1" start -p "$2" 3>&3 4>&4 5>&6 6>&- 9>&-
 	status=$?

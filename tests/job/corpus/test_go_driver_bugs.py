@@ -148,7 +148,7 @@ async def test_b11_a_line_break_in_an_argument_stays_in_the_argument(a_client):
                 assert (await task.told())["argv"] == [nasty]
                 conf = client.node.conf(task.request)
                 assert "raw_sockets=YES" not in conf
-                assert "pot.cmd=/bin/sh /secrets/.pot/start.sh\n" in conf
+                assert "pot.cmd=/bin/sh /.pot-driver/start.sh\n" in conf
         assert "line break outside quotes" in await refused(client, one(client, {"args": [nasty]}))
 
 
@@ -214,8 +214,9 @@ async def test_b17_no_secret_is_in_arguments_logs_or_pot_conf(a_client):
             conf = client.node.conf(task.request)
             places = [conf, client.node.asked(), *(f"{line.message} {line.fields}" for line in client.log)]
             assert not any(f"s3cr3t-{n}" in place for n in (1, 2, 3) for place in places)
-            scripts = client.place / "allocs" / task.allocation.id / "web/secrets/.pot"
-            assert {file.stat().st_mode & 0o777 for file in scripts.glob("*.sh")} == {0o600}
+            (scripts,) = (client.node.root / "driver").glob("web_*/scripts")
+            assert {file.stat().st_mode & 0o777 for file in scripts.glob("*.sh")} == {0o400}
+            assert not list((client.place / "allocs").rglob("*.sh"))
 
 
 async def test_b18_memory_max_and_cores_are_limits(a_client):
