@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pot_driver.errors import ConfigError
 from pot_driver.pot.parse import PotConf
 from pot_driver.spec import TaskSpec
+from pot_driver.spec import line as shell_line
 from pot_driver.spec.command import quoted
 from pot_driver.spec.environment import listening
 
@@ -81,6 +82,12 @@ def _line(spec: TaskSpec, image_command: str | None) -> str:
     if not line or not line.strip():
         problem = f"command: not given, and image {spec.image.pot} {spec.image.tag} has none of its own"
         raise ConfigError([problem])
+    if spec.command is None and (found := shell_line.fault(line)) is not None:
+        whose = f"that of image {spec.image.pot} {spec.image.tag}"
+        place = f"{found.what} (character {found.at + 1})"
+        raise ConfigError(
+            [f"command: not given, and {whose} has {place}: the pot's shell would not become it; give one"]
+        )
     return line
 
 

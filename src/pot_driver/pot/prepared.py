@@ -43,11 +43,15 @@ def leaks(top: Path, mounts: Sequence[tuple[str, str]]) -> list[str]:
     `mounts`: source and destination of each.
     """
     return [
-        f"pot would {'read' if path in READ else 'write'} {path} of the pot {'from' if path in READ else 'to'} the host's"
-        f" {real}: a symlink of the image, or in what is mounted there, leads out of the pot"
+        f"pot would {_does(path)} the host's {real}: a symlink of the image, or in what is mounted there,"
+        " leads out of the pot"
         for path in (*WRITTEN, *READ)
         if (real := _outside(top, mounts, path))
     ]
+
+
+def _does(path: str) -> str:
+    return f"read {path} of the pot from" if path in READ else f"write {path} of the pot to"
 
 
 def make_writable(root: Tree) -> None:
