@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="pot-driver",
         description="Run, look at and try out Nomad jobs for FreeBSD pots, without Nomad.",
     )
+    parser.add_argument("--version", action="version", version=f"pot-driver {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run the pot tasks of a job file until they end")
@@ -59,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     _plain_argument(run)
     run.add_argument("--clean", action="store_true", help="first remove what killed runs have left")
     run.set_defaults(command=_run)
+
+    ps = commands.add_parser("ps", help="list the tasks of this host, an agent's and those of `run`")
+    _config_argument(ps)
+    ps.add_argument("--watch", action="store_true", help="again every two seconds, until Ctrl-C")
+    ps.add_argument("--json", action="store_true", help="for programs; with --watch a line each time")
+    ps.set_defaults(command=_ps)
 
     plan = commands.add_parser("plan", help="print the pot commands of a job file, or what is wrong with it")
     _job_arguments(plan)
@@ -133,6 +140,12 @@ def _run(arguments: argparse.Namespace) -> int:
     terminal = console.Console(plain=arguments.plain)
     job = jobfile.read(arguments.job, dict(arguments.var), arguments.var_file)
     return asyncio.run(run.run(job, arguments.config, terminal, clean=arguments.clean))
+
+
+def _ps(arguments: argparse.Namespace) -> int:
+    from pot_driver.operator import ps  # noqa: PLC0415
+
+    return asyncio.run(ps.run(arguments.config, as_json=arguments.json, watch=arguments.watch))
 
 
 def _plan(arguments: argparse.Namespace) -> int:
