@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_sim import images, install, jail
+from pot_sim import images, install, jail, limits, registry
 from pot_sim.root import set_boot
 
 if TYPE_CHECKING:
@@ -271,3 +271,55 @@ def test_signify_wants_one_thing_at_a_time(host: Callable[..., Ended]) -> None:
         ended = host("signify", *words)
         assert ended.status == 1
         assert "usage:\tsignify" in ended.err
+
+
+# dying jails
+
+
+@pytest.mark.namespaces
+def test_a_jail_may_stay_dying_and_its_name_is_free(jails: Jails, host: Callable[..., Ended]) -> None:
+    Path(jails.root.faults).write_text("dying 60 pot=a\n")
+    for name in ("a", "b"):
+        jails.create(name)
+        jail.remove(jails.root, name, stop_timeout=0)
+    for argv in (["-j", "a"], ["-j", "a", "jid"]):
+        ended = host("jls", *argv)
+        assert (ended.status, ended.out, ended.err) == (1, "", 'jls: jail "a" is dying\n')
+    assert host("jls", "-j", "1").err == "jls: jail 1 is dying\n"
+    assert host("jls", "-j", "b").err == 'jls: jail "b" not found\n'
+    assert host("jls", "name").out == ""
+    assert host("jls", "-d", "name", "dying").out == "a true\n"
+    assert host("ps", "-J", "a").err.startswith("ps: Invalid jail id: a\n")
+    assert jails.create("a") == 3
+    assert host("jls", "-j", "a", "jid").out == "3\n"
+    jail.remove(jails.root, "a", stop_timeout=0)
+    Path(jails.root.faults).write_text("")
+    assert host("jls", "-j", "a").err == 'jls: jail "a" not found\n'
+
+
+@pytest.mark.namespaces
+def test_rctl_kills_by_a_rule_that_says_so(jails: Jails, host: Callable[..., Ended]) -> None:
+    use = ("python3", "-c", "bytearray(200 << 20)")
+    jails.create("a")
+    assert host("rctl", "-a", "jail:a:memoryuse:deny=64M").status == 0
+    assert jails.run("a", *use).status == 0  # FreeBSD pages
+    assert host("rctl", "-a", "jail:a:memoryuse:sigkill=64M").status == 0
+    record = registry.running(jails.root.run, "a")
+    assert record is not None
+    if "cgroup" not in record.fields:
+        pytest.skip("this process may not make a cgroup with a memory limit")
+    assert jails.run("a", *use).status == -signal.SIGKILL
+
+
+def test_rctl_answers_for_several_jails_at_once(host: Callable[..., Ended]) -> None:
+    ended = host("rctl", "-u", "jail:a:", "user:0", "jail:b")
+    assert (ended.status, len(ended.lines)) == (1, 2 * len(limits.RESOURCES))
+    assert ended.err == "rctl: failed to show resource consumption for 'user:0': Invalid argument\n"
+
+
+def test_sysctl_tells_what_it_knows_of_several(jails: Jails, host: Callable[..., Ended]) -> None:
+    Path(jails.root.faults).write_text("vnet\n")
+    ended = host("sysctl", "-n", "kern.features.vimage", "kern.argmax", "kern.nonsense")
+    assert ended.status == 1
+    assert int(ended.out) in (262144, 524288)
+    assert [line.split()[-1] for line in ended.err.splitlines()] == ["'kern.features.vimage'", "'kern.nonsense'"]

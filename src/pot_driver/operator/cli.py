@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name in a job may need more than the terminal's encoding
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         status = int(arguments.command(arguments))
         sys.stdout.flush()
@@ -46,13 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The commands with their arguments; man page and completion are made from it."""
+    top = argparse.ArgumentParser(
         prog="pot-driver",
         description="Run, look at and try out Nomad jobs for FreeBSD pots, without Nomad.",
     )
-    parser.add_argument("--version", action="version", version=f"pot-driver {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    top.add_argument("--version", action="version", version=f"pot-driver {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run the pot tasks of a job file until they end")
     _job_arguments(run)
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(command=_version)
-    return parser
+    return top
 
 
 def _job_arguments(parser: argparse.ArgumentParser) -> None:

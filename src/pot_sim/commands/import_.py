@@ -170,8 +170,9 @@ def _receive(pot: Pot, asked: _Asked, name: str, origin: str) -> None:
 def _refuse(pot: Pot, name: str) -> None:
     if faults.on(pot.root, "receive", name):
         raise images.ImageError("cannot receive: injected failure")
-    if faults.on(pot.root, "disk-full", name):
-        raise images.ImageError("cannot receive: out of space")
+    full = faults.value(pot.root, "disk-full", name)
+    if full is not None:
+        raise images.ImageError(f"cannot receive: {full or 'out of space'}")
 
 
 def _adapt(pot: Pot, name: str) -> None:
