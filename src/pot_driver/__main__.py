@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from pot_driver import handshake, requirements
+from pot_driver import __version__, handshake, requirements
 
 
 def plugin() -> int:
@@ -19,6 +19,8 @@ def plugin() -> int:
     if problem := requirements.complaint():
         return _refuse("nomad-pot-driver", problem)
     if not handshake.invited(os.environ):
+        if sys.argv[1:] in (["--version"], ["--help"], ["-h"]):
+            return _introduce(sys.argv[1])
         sys.stderr.write(
             'This is a plugin: Nomad launches it to run tasks with driver = "pot". For people there is pot-driver.\n'
         )
@@ -55,6 +57,17 @@ def operator() -> int:
 def main() -> int:
     """The plugin if a host launched us, else the command line."""
     return plugin() if handshake.invited(os.environ) else operator()
+
+
+def _introduce(asked: str) -> int:
+    """For people who ask what this is."""
+    usage = (
+        "usage: nomad-pot-driver [--version] [--help]\n\n"
+        'Nomad\'s task driver "pot". A Nomad agent launches it from its plugin_dir and configures it by a block\n'
+        'plugin "nomad-pot-driver"; by hand there is nothing to do with it. For people there is pot-driver.\n'
+    )
+    sys.stdout.write(f"nomad-pot-driver {__version__}\n" if asked == "--version" else usage)
+    return 0
 
 
 def _refuse(program: str, problem: str) -> int:

@@ -67,6 +67,8 @@ class TaskConfig:
     id: str
     name: str
     alloc_id: str
+    job: str = ""
+    group: str = ""
     driver_config: bytes = b""
     env: Mapping[str, str] = field(default_factory=dict)
     device_env: Mapping[str, str] = field(default_factory=dict)
@@ -173,6 +175,8 @@ class TaskRecord:
     boot: BootId
     secrets_dir: str = ""
     limited: bool = False  # rctl rules outlive the pot
+    job: str = ""  # for people, as `group`
+    group: str = ""
     network: DriverNetwork | None = None
 
 

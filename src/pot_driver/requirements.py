@@ -3,6 +3,9 @@
 An agent whose plugin ends with a traceback does not start at all, and shows the traceback at DEBUG only. So what is
 missing is said in one line, with the command that mends it.
 
+Versions are read from the names of the directories that pip and pkg leave beside a package: importlib.metadata would
+tell them, too, and takes longer to import than all the rest of a look.
+
 Not here: packages that only some commands need (python-hcl2, pot-sim).
 """
 
@@ -11,8 +14,9 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
-from importlib import metadata
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +85,36 @@ def _remedy(requirements: dict[Requirement, str] | list[Requirement], *, again: 
 
 
 def _state(requirement: Requirement) -> str:
-    """Empty if it is met."""
+    """Empty if it is met, or if it can be imported and does not tell its version."""
     try:
-        there = find_spec(requirement.module) is not None
+        spec = find_spec(requirement.module)
     except ModuleNotFoundError:  # of the package above it
-        there = False
-    if not there:
+        spec = None
+    if spec is None:
         return "not installed"
-    try:
-        version = metadata.version(requirement.package)
-    except metadata.PackageNotFoundError:
-        return ""  # it can be imported, and does not tell its version
+    version = _version(requirement, spec)
+    if not version:
+        return ""
     if _numbers(version) < _numbers(requirement.at_least):
         return f"{version} is too old"
     if requirement.below and _numbers(version) >= _numbers(requirement.below):
         return f"{version} is too new"
     return ""
+
+
+def _version(requirement: Requirement, spec: ModuleSpec) -> str:
+    """The version of the distribution beside the module, empty if there is none."""
+    if not spec.origin or not Path(spec.origin).is_absolute():
+        return ""
+    levels = requirement.module.count(".") + (spec.submodule_search_locations is not None)
+    package = requirement.package.replace("-", "[-_.]")
+    name = re.compile(rf"{package}-(\d[^-]*)(?:-.+)?\.(?:dist|egg)-info", re.IGNORECASE)
+    try:
+        beside = list(Path(spec.origin).parents[levels].iterdir())
+    except OSError:  # in an archive
+        return ""
+    found = [match[1] for entry in beside if (match := name.fullmatch(entry.name))]
+    return max(found, key=_numbers, default="")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -35,6 +35,8 @@ def encode(record: TaskRecord) -> bytes:
         "boot_id": record.boot.boot_id,
         "secrets_dir": record.secrets_dir,
         "limited": record.limited,
+        "job": record.job,
+        "group": record.group,
     }
     if network is not None:
         fields |= {
@@ -88,6 +90,8 @@ def decode_record(data: bytes) -> TaskRecord:
             boot=BootId(boottime_s=float(fields.get("boottime_s", 0.0)), boot_id=str(fields.get("boot_id", ""))),
             secrets_dir=str(fields.get("secrets_dir", "")),
             limited=bool(fields.get("limited")),
+            job=str(fields.get("job", "")),
+            group=str(fields.get("group", "")),
             network=network,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -38,6 +38,8 @@ def task_config(task: pb.TaskConfig) -> model.TaskConfig:
         id=task.id,
         name=task.name,
         alloc_id=task.alloc_id,
+        job=task.job_name,
+        group=task.task_group_name,
         driver_config=task.msgpack_driver_config,
         env=dict(task.env),
         device_env=dict(task.device_env),

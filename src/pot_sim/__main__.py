@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from pot_sim import addresses, doctor, faults, images, install, privilege, signify
+from pot_sim import __version__, addresses, doctor, faults, images, install, privilege, signify
 from pot_sim import root as roots
 
 TYPE_CHECKING = False
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pot-sim", description="A pot on Linux namespaces: the same command line, files, states and faults."
     )
+    parser.add_argument("--version", action="version", version=f"pot-sim {__version__}")
     parser.add_argument("--root", metavar="DIR", help=f"the root (default: ${roots.VARIABLE})")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     init = verbs.add_parser("init", help="make a root, or bring its executables up to date")
@@ -47,9 +48,15 @@ def _parser() -> argparse.ArgumentParser:
         ("env", _env, "print what to put into a shell, and the driver's setting"),
         ("reset", _reset, "end all pots and forget them; image files stay"),
         ("doctor", _doctor, "can this machine run pots, and what is left of those that ran?"),
-        ("reboot", _reboot, "as if the machine had lost its power and come up again"),
     ):
         verbs.add_parser(name, help=text).set_defaults(command=command)
+    reboot = verbs.add_parser("reboot", help="as if the machine had lost its power and come up again")
+    reboot.add_argument(
+        "--cleanvar", action="append", default=[], metavar="DIR",
+        help="a directory of /var/run: rc.d/cleanvar deletes its files and sockets, and leaves directories and FIFOs",
+    )  # fmt: skip
+    reboot.add_argument("--clear-tmp", action="store_true", help="with clear_tmp_enable=YES: POT_TMP is emptied")
+    reboot.set_defaults(command=_reboot)
     become = verbs.add_parser(
         "as-root", help="run a command as the user who is root here, if need be in a user namespace"
     )
@@ -104,8 +111,8 @@ def _reset(root: roots.Root, _: argparse.Namespace) -> int:
     return 0
 
 
-def _reboot(root: roots.Root, _: argparse.Namespace) -> int:
-    install.reboot(root)
+def _reboot(root: roots.Root, asked: argparse.Namespace) -> int:
+    install.reboot(root, var_run=asked.cleanvar, clear_tmp=asked.clear_tmp)
     return 0
 
 

@@ -57,8 +57,6 @@ _ALWAYS = (
     "mount.devfs",
 )
 
-_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
 
 def settable() -> list[str]:
     return sorted((*OF_POT, *OF_JAIL))
@@ -93,9 +91,18 @@ def jail_params(root: Root, name: str) -> list[str]:
             params.append(f"{parameter}={default}")
     params.append(f"name={name}")
     params.append(f"host.hostname={conf.get(root, name, 'host.hostname')}")
-    params.append(f"osrelease={conf.get(root, name, 'osrelease')}")
+    params.append(f"osrelease={_release(root, name)}")
     params.append(f"path={root.m(name)}")
     return params
+
+
+def _release(root: Root, name: str) -> str:
+    """What the image's own freebsd-version says, which is read but not run; without one, pot.conf's."""
+    script = root.m(name) + "/bin/freebsd-version"
+    if not os.access(script, os.R_OK):
+        return conf.get(root, name, "osrelease")
+    found = [line.split("=") for line in conf.lines(script) if line.startswith("USERLAND")]
+    return "\n".join(parts[1] if len(parts) > 1 else parts[0] for parts in found).replace('"', "")
 
 
 def as_mapping(params: list[str]) -> dict[str, str]:
@@ -104,18 +111,10 @@ def as_mapping(params: list[str]) -> dict[str, str]:
 
 
 def limits(root: Root, name: str) -> tuple[int | None, int | None]:
-    """Memory in bytes and number of CPUs, where the pot has such limits and the host can keep them."""
+    """Bytes beyond which a rule of rctl kills, and number of CPUs. pot.rss.memory denies nothing: FreeBSD pages."""
     from pot_sim import faults  # noqa: PLC0415
+    from pot_sim import limits as rules  # noqa: PLC0415
 
-    memory = conf.get(root, name, "pot.rss.memory")
     cpus = conf.get(root, name, "pot.rss.cpus")
-    if faults.on(root, "racct"):
-        memory = ""
-    return _bytes(memory), min(int(cpus), os.cpu_count() or 1) if cpus else None
-
-
-def _bytes(memory: str) -> int | None:
-    if not memory:
-        return None
-    unit = memory[-1].lower()
-    return int(memory.rstrip("bBkKmMgG")) * _UNITS.get(unit, 1)
+    memory = None if faults.on(root, "racct") else rules.killing_above(root, name)
+    return memory, min(int(cpus), os.cpu_count() or 1) if cpus else None

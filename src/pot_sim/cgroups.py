@@ -1,6 +1,7 @@
 """Limits of a jail that the kernel keeps: its memory by a cgroup of version 1 or 2, its CPUs by affinity.
 
-A cgroup is made where this process may make one. Linux kills what goes beyond the limit; FreeBSD pages it out.
+A cgroup is made where this process may make one. Linux kills what goes beyond the limit, as FreeBSD does by a rule
+memoryuse:sigkill.
 
 Not here: what is used (see `limits`), when a jail is made (see `jailer`).
 """
@@ -58,10 +59,17 @@ def _prefix(run: str) -> str:
     return f"pot-sim-{zlib.crc32(os.fsencode(run)):08x}-"
 
 
-def enter(path: str) -> None:
-    """Put the calling process into it, too."""
+def change(path: str, memory: int) -> None:
+    """Another limit."""
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        with contextlib.suppress(OSError):
+            _write(f"{path}/{name}", str(memory))
+
+
+def enter(path: str, pid: int = 0) -> None:
+    """Put a process into it, too, the calling one if none is named."""
     with contextlib.suppress(OSError):
-        _write(f"{path}/cgroup.procs", "0")
+        _write(f"{path}/cgroup.procs", str(pid))
 
 
 def remove(path: str) -> None:

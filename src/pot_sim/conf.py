@@ -33,13 +33,27 @@ def lines(file: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
+def complete_lines(file: str) -> list[str]:
+    """As the shell's `while read` sees them: a last line without its newline is none."""
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape", newline="\n") as opened:
+            return opened.read().split("\n")[:-1]
+    except OSError:
+        return []
+
+
+def matches(line: str, pattern: str) -> bool:
+    """Does the line begin with what grep takes such a pattern for: a dot of it stands for any character."""
+    return len(line) >= len(pattern) and all(mark in (".", own) for mark, own in zip(pattern, line, strict=False))
+
+
 def get(root: Root, name: str, key: str) -> str:
     """The value as most of pot reads it: without blanks, tabs and double quotes, up to a second `=`."""
     wanted = key + "="
     values = (
         line.replace(" ", "").replace("\t", "").replace('"', "").split("=")[1]
         for line in lines(path(root, name))
-        if line.startswith(wanted)
+        if matches(line, wanted)
     )
     return "\n".join(values).rstrip("\n")
 
@@ -47,14 +61,14 @@ def get(root: Root, name: str, key: str) -> str:
 def get_string(root: Root, name: str, key: str) -> str:
     """The value with its blanks and quotes, still only up to a second `=` (exec_stop)."""
     wanted = key + "="
-    found = (line.split("=")[1] for line in lines(path(root, name)) if line.startswith(wanted))
+    found = (line.split("=")[1] for line in lines(path(root, name)) if matches(line, wanted))
     return "\n".join(found).rstrip("\n")
 
 
 def get_lines(root: Root, name: str, key: str) -> list[str]:
     """Everything behind `key=`, for each line that has it (pot.cmd, pot.env, pot.hosts, ip)."""
     wanted = key + "="
-    return [line[len(wanted) :] for line in lines(path(root, name)) if line.startswith(wanted)]
+    return [line[len(wanted) :] for line in lines(path(root, name)) if matches(line, wanted)]
 
 
 def ip(root: Root, name: str) -> str:
@@ -62,7 +76,12 @@ def ip(root: Root, name: str) -> str:
 
 
 def export_ports(root: Root, name: str) -> list[str]:
-    found = [line.split("=") for line in lines(path(root, name)) if "pot.export.ports" in line]
+    """Of every line that names them anywhere, a comment or another key included, if it has one `=`."""
+    found = [
+        line.split("=")
+        for line in lines(path(root, name))
+        if any(matches(line[start:], "pot.export.ports") for start in range(len(line)))
+    ]
     return " ".join(parts[1] for parts in found if len(parts) == 2).split()
 
 
@@ -77,7 +96,7 @@ def network_type(root: Root, name: str) -> str:
 def fscomp(root: Root, name: str) -> list[tuple[str, str, str]]:
     """(source, mount point, option) of each line, all empty for an empty one."""
     found = []
-    for line in lines(fscomp_path(root, name)):
+    for line in complete_lines(fscomp_path(root, name)):
         source, target, option, *_ = *line.split(), "", "", ""
         found.append((source, target, option))
     return found
@@ -86,7 +105,7 @@ def fscomp(root: Root, name: str) -> list[tuple[str, str, str]]:
 def update_fscomp(root: Root, name: str) -> None:
     """Mount points by their full path, as datasets are stored, become those that the pot sees."""
     place = root.m(name)
-    found = lines(fscomp_path(root, name))
+    found = complete_lines(fscomp_path(root, name))
     if not any(line.split()[1:2] and line.split()[1].startswith(place) for line in found):
         return
     rewritten = []
@@ -103,7 +122,7 @@ def replace(root: Root, name: str, key: str, values: Iterable[str]) -> None:
     """Delete every line of `key`, then append one for each value."""
     file = path(root, name)
     wanted = key + "="
-    edit(file, lambda line: None if line.startswith(wanted) else line)
+    edit(file, lambda line: None if matches(line, wanted) else line)
     append(file, [wanted + value for value in values])
 
 
@@ -120,13 +139,6 @@ def append(file: str, new: Iterable[str]) -> None:
 
 
 def write(file: str, new: Iterable[str]) -> None:
-    _write(file, new, os.O_TRUNC)
-
-
-def write_in_pot(file: str, new: Iterable[str]) -> None:
-    """As `write`; a symbolic link that the pot put there is replaced, not followed out of the pot."""
-    if os.path.islink(file):
-        os.unlink(file)
     _write(file, new, os.O_TRUNC)
 
 

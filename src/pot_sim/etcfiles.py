@@ -81,6 +81,6 @@ def _copy(pot: Pot, source: str, target: str) -> None:
 
 def _write(target: str, lines: list[str]) -> None:
     try:
-        conf.write_in_pot(target, lines)
+        conf.write(target, lines)
     except OSError as error:
         complain(f"{target}: {error.strerror}")

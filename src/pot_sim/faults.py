@@ -8,17 +8,23 @@ One per line in `ROOT/etc/faults`, or separated by `;` in the variable POT_SIM_F
     fetch [TEXT]            downloads fail, with TEXT as fetch's reason
     fetch-slow SECONDS      each file takes that long
     corrupt                 downloaded images do not match their hash
-    disk-full               no space for downloads, clones and copies
+    disk-full [TEXT]        no space for downloads, clones and copies; TEXT are zfs's words (default: out of space)
     receive                 `zfs receive` refuses the image; pot finds out late
     create                  `zfs create` fails for a new pot, which leaves a directory that pot can never destroy
     clone                   `zfs clone` fails, and pot says "Prepared" nevertheless
     clone-slow SECONDS      copying takes that long
-    destroy                 `zfs destroy` refuses
+    destroy [TEXT]          `zfs destroy` refuses, with these words (default: dataset is busy)
+    busy SECONDS            `zfs destroy` refuses for so long after the pot's jail has ended
+    dying SECONDS           a jail that has ended stays so long among the dying ones
+    signal                  `pot signal` refuses every name, as on FreeBSD 12
     mount                   mounting a host directory fails
     resolv                  the host has no /etc/resolv.conf
     jail                    jail(8) refuses to create the jail
     epair                   no network interface for the pot
     pfctl                   pf rejects the redirection of exported ports
+    pf                      pf is off, or has no anchors for pot: exported ports do not answer, and nobody says so
+    vnet                    the kernel has no VIMAGE
+    unmounted               the dataset of POT_FS_ROOT is not mounted
     racct                   kern.racct.enable=0
     clockrate               hw.clockrate is unknown, as on machines that are not x86
     usage                   rctl has no numbers for a jail that runs
@@ -50,7 +56,8 @@ NAMES = (
         "clone-slow",
         "destroy",
     ),
-    *("mount", "resolv", "jail", "epair", "pfctl", "racct", "clockrate", "usage"),
+    *("busy", "dying", "signal", "mount", "resolv", "jail", "epair", "pfctl", "pf", "vnet", "unmounted"),
+    *("racct", "clockrate", "usage"),
 )
 
 
@@ -91,7 +98,13 @@ def _problem(words: list[str]) -> str:
     name, *values = (word for word in words if not word.startswith("pot="))
     if name in ("slow", "hang") and not values:
         return "of which command? `*` is each"
-    seconds = {"slow": values[1:2], "fetch-slow": values[:1], "clone-slow": values[:1]}.get(name)
+    seconds = {
+        "slow": values[1:2],
+        "fetch-slow": values[:1],
+        "clone-slow": values[:1],
+        "busy": values[:1],
+        "dying": values[:1],
+    }.get(name)
     if seconds is not None and not (seconds and _is_number(seconds[0])):
         return "how many seconds?"
     return ""

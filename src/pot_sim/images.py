@@ -1,15 +1,13 @@
 """Image files: NAME_TAG.xz with its .meta and .skein, as `pot export` writes and `pot import` reads them.
 
 The .xz is a compressed tar of the pot's `conf` and `m`. The .skein is one line of 1024 bits in hexadecimal over the
-.xz and the .meta; the function is SHAKE-256, since Python has no Skein. The .meta is `-`, or `POT:TAG@SNAPSHOT`: the
-image that must be imported before this one.
+.xz and the .meta (`skein`). The .meta is `-`, or `POT:TAG@SNAPSHOT`: the image that must be imported before this one.
 
 Not here: fetching, the cache and pot's words about them (`commands/import`), signatures (`signify`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -17,7 +15,7 @@ import tarfile
 import tempfile
 from typing import TYPE_CHECKING
 
-from pot_sim import attributes, privilege, skeleton
+from pot_sim import attributes, privilege, skein, skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 META, HASH, SIGNATURE = ".meta", ".skein", ".skein.sig"
 NO_DEPENDENCY = "-"
 _SEARCH_PATH = ("bin", "sbin", "usr/bin", "usr/sbin")
-_DIGEST_BYTES = 128  # skein1024's
 _CONF = """\
 pot.level=0
 pot.type=single
@@ -190,13 +187,14 @@ def _checked(tar: tarfile.TarFile, directory: str) -> Iterator[tarfile.TarInfo]:
 
 def digest(archive: str) -> str:
     """What the .skein must say, for an image with or without a .meta."""
-    function = hashlib.shake_256()
+    return skein.hexdigest(_hashed(archive))
+
+
+def _hashed(archive: str) -> Iterator[bytes]:
     for path in (archive, archive + META):
         if os.path.exists(path):
             with open(path, "rb") as file:
-                while block := file.read(1 << 20):
-                    function.update(block)
-    return function.hexdigest(_DIGEST_BYTES)
+                yield from skein.blocks(file)
 
 
 def is_intact(archive: str) -> bool:

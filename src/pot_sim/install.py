@@ -9,6 +9,7 @@ import contextlib
 import os
 import shlex
 import signal
+import stat
 import sys
 import time
 import uuid
@@ -18,9 +19,11 @@ from pot_sim.root import set_boot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pot_sim.root import Root
 
-HOST_COMMANDS = ("jls", "ps", "rctl", "sysctl")
+HOST_COMMANDS = ("jls", "ps", "rctl", "signify", "skein1024", "sysctl")
 
 _SCRIPT = """\
 #!{python} -IS
@@ -43,8 +46,7 @@ def init(root: Root) -> None:
     _write_settings(root)
     _executable(root, "pot", "pot_sim.pot")
     for name in HOST_COMMANDS:
-        if os.path.exists(f"{os.path.dirname(__file__)}/hostcmds/{name}.py"):
-            _executable(root, name, f"pot_sim.hostcmds.{name}")
+        _executable(root, name, f"pot_sim.hostcmds.{name}")
     if not os.path.lexists(root.bin + "/sh"):
         os.symlink("/bin/sh", root.bin + "/sh")
 
@@ -69,8 +71,11 @@ def reset(root: Root) -> None:
     init(root)
 
 
-def reboot(root: Root) -> None:
-    """As after a power cut: what ran is gone, files stay, and the machine has come up just now."""
+def reboot(root: Root, *, var_run: Iterable[str] = (), clear_tmp: bool = False) -> None:
+    """As after a power cut: what ran is gone, files stay, and the machine has come up just now.
+
+    `var_run`: directories that rc.d/cleanvar goes through. `clear_tmp`: so does rc.d/cleartmp through POT_TMP.
+    """
     from pot_sim import jail  # noqa: PLC0415
 
     for pid in _own_processes(root):
@@ -79,9 +84,22 @@ def reboot(root: Root) -> None:
     jail.remove_all(root)
     zfs.remove(root.run)
     os.makedirs(root.run)
+    for place in var_run:
+        _clean_var(place)
+    for entry in os.listdir(root.tmp) if clear_tmp else ():
+        zfs.remove(f"{root.tmp}/{entry}")
     up = int(time.time()) + 1
     set_boot(root, up, str(uuid.uuid4()))
     time.sleep(max(0.0, up - time.time()))
+
+
+def _clean_var(place: str) -> None:
+    """`find -type f -or -type s -delete`: directories, FIFOs and links stay."""
+    for directory, _, names in os.walk(place):
+        for path in (f"{directory}/{name}" for name in names):
+            mode = os.lstat(path).st_mode
+            if stat.S_ISREG(mode) or stat.S_ISSOCK(mode):
+                os.unlink(path)
 
 
 def _own_processes(root: Root) -> list[int]:

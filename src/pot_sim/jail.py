@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pot_sim import cgroups, mutex, privilege, registry
+from pot_sim import cgroups, dying, mutex, privilege, registry
 from pot_sim.jexec import PATH, JailError, attach
 
 if TYPE_CHECKING:
@@ -221,6 +221,7 @@ def forget(root: Root, name: str) -> None:
         if os.path.exists(pcpu):
             os.unlink(pcpu)
         registry.remove(root.run, name)
+        dying.note(root, name, record)
 
 
 def _has_ended(root: Root, name: str) -> bool:

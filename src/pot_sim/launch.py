@@ -53,6 +53,14 @@ _FREEBSD_NUMBERS = {
 }
 
 
+_FREEBSD_WORDS = {  # where they are not Linux's
+    signal.SIGABRT: "Abort trap",
+    signal.SIGTRAP: "Trace/BPT trap",
+    signal.SIGXCPU: "Cputime limit exceeded",
+    signal.SIGXFSZ: "Filesize limit exceeded",
+}
+
+
 def cleanup(pot: Pot, name: str, interfaces: tuple[str, ...] = ()) -> None:
     """What a failed or ended start does: dead on arrival if it was starting, then pot's own stop."""
     status.change(pot, name, "doa")
@@ -109,7 +117,7 @@ def _write_command(pot: Pot, name: str, *, scripted: bool) -> list[str]:
         tinirc.finish(pot.root, name, text, bridged=conf.network_type(pot.root, name).endswith("-bridge"))
         return [tinirc.INSIDE]
     variables = ["export " + value for value in conf.get_lines(pot.root, name, "pot.env")]
-    conf.write_in_pot(mounts.tmp_directory(pot.root, name) + "/environment.sh", [*variables, *facts.exports(pot, name)])
+    conf.write(mounts.tmp_directory(pot.root, name) + "/environment.sh", [*variables, *facts.exports(pot, name)])
     return unquoted(text).split()
 
 
@@ -118,7 +126,8 @@ def _create_jail(pot: Pot, name: str, params: list[str], uplinks: uplink.Uplinks
     if faults.on(pot.root, "jail", name):
         complain("jail: jail_set: Invalid argument")
         return
-    if any(entry.target == pot.root.m(name) for entry in mounts.entries(pot, name)):
+    mounted_at = [mounts.real_target(pot.root, name, entry.target) for entry in mounts.entries(pot, name)]
+    if pot.root.m(name) in mounted_at:
         # A directory of the host covers the pot's root, and has no place for devfs.
         complain(f"jail: {name}: mount.devfs: {pot.root.m(name)}/dev: No such file or directory")
         return
@@ -166,8 +175,9 @@ def _limit(pot: Pot, name: str) -> None:
 def _mounts(pot: Pot, name: str) -> tuple[jail.Mount, ...]:
     places = {mounts.TMPFS: mounts.tmp_directory(pot.root, name)}
     return tuple(
-        jail.Mount(source=places.get(entry.source, entry.source), target=entry.target, readonly=entry.option == "ro")
+        jail.Mount(source=places.get(entry.source, entry.source), target=target, readonly=mounts.is_readonly(entry))
         for entry in mounts.entries(pot, name)
+        if (target := mounts.real_target(pot.root, name, entry.target))
     )
 
 
@@ -227,7 +237,7 @@ def as_exit_status(code: int) -> int:
     if code >= 0:
         return code
     if -code not in (signal.SIGINT, signal.SIGPIPE):
-        complain(signal.strsignal(-code) or "")
+        complain(_FREEBSD_WORDS.get(signal.Signals(-code)) or signal.strsignal(-code) or "")
     return 128 + _FREEBSD_NUMBERS.get(signal.Signals(-code), -code)
 
 

@@ -138,6 +138,31 @@ def add_rule(root: Root, rule: str) -> None:
             known.append(rule)
 
 
+def killing_above(root: Root, name: str) -> int | None:
+    """Bytes beyond which a rule has the jail's processes killed; memoryuse:deny does nothing of the kind on FreeBSD."""
+    rule = f"jail:{name}:memoryuse:sigkill="
+    amounts = [int(each.removeprefix(rule).partition("/")[0]) for each in rules(root) if each.startswith(rule)]
+    return min(amounts, default=None)
+
+
+def obey(root: Root, name: str) -> None:
+    """Make a jail that runs keep to its rules, where the host can; one that starts later does so by itself."""
+    record, memory = registry.running(root.run, name), killing_above(root, name)
+    if record is None or memory is None:
+        return
+    from pot_sim import cgroups  # noqa: PLC0415 (few jails have such a rule)
+
+    cgroup = record.fields.get("cgroup", "")
+    if cgroup:
+        cgroups.change(cgroup, memory)
+        return
+    cgroup = cgroups.create(root.run, record.jid, record.pid, memory)
+    if cgroup:
+        registry.write(root.run, name, {**record.fields, "cgroup": cgroup})
+        for pid in registry.pids(record):
+            cgroups.enter(cgroup, pid)
+
+
 def remove_rules(root: Root, wanted: str) -> bool:
     """Remove all that begin with the filter's words; False if there were none."""
     with _rules_locked(root) as known:

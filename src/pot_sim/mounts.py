@@ -8,6 +8,7 @@ Not here: the root of a running pot (`rootfs`), editing fscomp.conf (`commands/m
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 TMPFS = rootfs.TMPFS
 REMOUNT = "zfs-remount"
 _NOT_MOUNTED = 254
+# mount(8)'s, as far as they mean something to nullfs; all but the first two change nothing here
+_OPTIONS = frozenset("ro rw rdonly noatime noexec nosuid nosymfollow nocover sync async acls union".split())  # noqa: SIM905
 
 
 class Entry(NamedTuple):
@@ -39,6 +42,17 @@ class Entry(NamedTuple):
 def entries(pot: Pot, name: str) -> list[Entry]:
     """What pot mounts, in its order."""
     return [entry for entry in _lines(pot, name) if not _is_empty(entry)] + _tmpfs(pot, name)
+
+
+def real_target(root: Root, name: str, target: str) -> str | None:
+    """Where the host mounts that: links on the way are followed. None for a place outside the pot's root.
+
+    The host's own tree is left alone here: what FreeBSD would mount outside the pot is mounted nowhere.
+    """
+    place = os.path.realpath(root.m(name))
+    real = os.path.realpath(target)
+    inside = real == place or real.startswith(place + "/")
+    return root.m(name) + real.removeprefix(place) if inside else None
 
 
 def _tmpfs(pot: Pot, name: str) -> list[Entry]:
@@ -60,6 +74,12 @@ def _lines(pot: Pot, name: str) -> list[Entry]:
         else:
             found.append(Entry(_dataset_place(pot, source), target, option, source))
     return found
+
+
+def is_readonly(entry: Entry) -> bool:
+    """The last word about that counts."""
+    words = [word for word in entry.option.split(",") if word in ("ro", "rdonly", "rw")]
+    return bool(words) and words[-1] != "rw"
 
 
 def has_tmpfs(root: Root, name: str) -> bool:
@@ -181,20 +201,25 @@ def _around(pot: Pot, name: str, action: Callable[[], int], *, at_any_rate: bool
 def _mount_all(pot: Pot, name: str) -> bool:
     for directory in rootfs.shown(pot.root.m(name)):
         bind(directory, pot.root.m(name) + directory, readonly=True)
+    there: set[tuple[str, str]] = set()
     for entry in [*_lines(pot, name), *_tmpfs(pot, name)]:
         if _is_empty(entry):
             pot.debug("Empty line found. Skipping.")
-        elif not _mounted(pot, name, entry):
+        elif not _mounted(pot, name, entry, there):
             return False
     if not has_tmpfs(pot.root, name):
         pot.debug("Not mounting tmpfs because of no-tmppfs attribure")
     return True
 
 
-def _mounted(pot: Pot, name: str, entry: Entry) -> bool:
-    """One of them, with pot's words for how that went."""
+def _mounted(pot: Pot, name: str, entry: Entry, there: set[tuple[str, str]]) -> bool:
+    """One of them, with pot's words for how that went; `there` are those before it."""
+    if entry.option == REMOUNT and not (entry.dataset and entry.source):
+        return _not_remounted(pot, entry)
+    if entry.dataset and entry.option != REMOUNT and not _has_mountpoint(pot, entry.target):
+        return False
     try:
-        _mount(pot, name, entry)
+        _mount(pot, name, entry, there)
     except OSError as error:
         if entry.source == TMPFS:
             pot.error("Error mounting tmpfs")
@@ -202,7 +227,7 @@ def _mounted(pot: Pot, name: str, entry: Entry) -> bool:
             complain(f"mount_nullfs: {error.filename or entry.source}: {error.strerror}")
             pot.error(f"Error mounting {entry.source}" + ("" if entry.dataset else f" on {entry.target}"))
         return False
-    mounted.note(pot.root, name, entry.target)
+    mounted.note(pot.root, name, real_target(pot.root, name, entry.target) or os.path.realpath(entry.target))
     if entry.option == REMOUNT:
         pot.debug(f"_pot_mount: the dataset {entry.dataset} is mounted at {entry.target}")
     else:
@@ -210,18 +235,49 @@ def _mounted(pot: Pot, name: str, entry: Entry) -> bool:
     return True
 
 
-def _mount(pot: Pot, name: str, entry: Entry) -> None:
+def _not_remounted(pot: Pot, entry: Entry) -> bool:
+    named = entry.dataset or entry.source
+    complain(f"cannot open '{named}': " + ("dataset does not exist" if entry.dataset else "invalid dataset name"))
+    pot.error(f"_pot_mount: Dataset {named} not mounted at {entry.target}! Aborting")
+    return False
+
+
+def _has_mountpoint(pot: Pot, target: str) -> bool:
+    """For a dataset, pot makes the last directory of the path."""
+    if os.path.isdir(target):
+        return True
+    pot.debug(f"start: creating the missing mountpoint {target}")
+    try:
+        os.mkdir(target)
+    except OSError as error:
+        complain(f"mkdir: {target}: {error.strerror}")
+        pot.error(f"Error creating the missing mountpoint {target}")
+        return False
+    return True
+
+
+def _mount(pot: Pot, name: str, entry: Entry, there: set[tuple[str, str]]) -> None:
+    target = real_target(pot.root, name, entry.target)
     if entry.source == TMPFS:
-        linux.mount(TMPFS, entry.target, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")
+        if target is None:
+            return
+        linux.mount(TMPFS, target, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")
         return
     if faults.on(pot.root, "mount", name):
         raise OSError(5, "Input/output error", entry.source)
-    if entry.option not in ("", "ro", "rw", REMOUNT):
-        raise OSError(22, os.strerror(22), entry.option)
+    if entry.option != REMOUNT and not _OPTIONS.issuperset(filter(None, entry.option.split(","))):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), entry.option)
     if not os.path.isdir(entry.source):
         number = 20 if os.path.exists(entry.source) else 2
         raise OSError(number, os.strerror(number), entry.source)
-    bind(entry.source, entry.target, readonly=entry.option == "ro")
+    if not os.path.isdir(entry.target):
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), entry.target)
+    pair = (entry.source, os.path.realpath(entry.target))
+    if pair in there:
+        raise OSError(errno.EDEADLK, os.strerror(errno.EDEADLK), entry.source)
+    there.add(pair)
+    if target is not None:
+        bind(entry.source, target, readonly=is_readonly(entry))
 
 
 def _dataset_place(pot: Pot, dataset: str) -> str:

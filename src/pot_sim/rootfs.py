@@ -15,6 +15,7 @@ import sys
 from pot_sim import linux
 
 HOST_LIST = "/.host"
+HOST_CHROOT = "/sbin/.chroot"  # in an image that has a chroot of its own, the host's
 TMPFS = "tmpfs"  # as the source of a mount: an empty file system in memory
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
@@ -91,8 +92,12 @@ def _attach(target: str, *, readonly: bool, tree: int | None) -> None:
 
 
 def _cover_commands() -> None:
-    """Let what the pot has in /sbin stand for the host's own network commands: a PATH may begin with /usr/sbin."""
-    for name in ("ifconfig", "route", "rtsol"):
+    """Let what the pot has in /sbin stand for the host's own commands: a PATH may begin with /usr/sbin."""
+    if os.path.isfile(HOST_CHROOT) and os.path.exists("/usr/sbin/chroot"):
+        tree = linux.open_tree("/usr/sbin/chroot")
+        linux.move_mount(tree, HOST_CHROOT)
+        os.close(tree)
+    for name in ("chroot", "ifconfig", "route", "rtsol"):
         if os.path.exists("/usr/sbin/" + name) and os.path.isfile("/sbin/" + name):
             tree = linux.open_tree("/sbin/" + name)
             linux.move_mount(tree, "/usr/sbin/" + name)

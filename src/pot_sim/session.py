@@ -162,7 +162,7 @@ class Pot:
 
     def _check_fs_root(self) -> None:
         fs = self.root.fs
-        if not os.path.isdir(fs):
+        if not os.path.isdir(fs) or faults.on(self.root, "unmounted"):
             self.error_on_stderr(f"{fs} does not exist, please run 'pot init'")
             raise Exit(1)
         if not os.access(fs, os.R_OK):

@@ -12,9 +12,19 @@ import os
 
 from pot_sim import ed25519
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pot_sim.root import Root
+
 _ALGORITHM = b"Ed"
+MISSING = "Could not find 'signify', try 'pkg install signify'"  # pot's words
 _COMMENT = "untrusted comment: "
 _SIGNATURE_BYTES, _PUBLIC_BYTES, _SECRET_BYTES = 74, 42, 104
+
+
+def installed(root: Root) -> bool:
+    """It is a package of its own, which a host may lack: then there is no `signify` in the root's `bin`."""
+    return os.access(root.bin + "/signify", os.X_OK)
 
 
 class NotVerified(Exception):  # noqa: N818 (signify's word)

@@ -66,6 +66,27 @@ exit 0
 """,
 }
 
+# FreeBSD's chroot(8), over the host's own, which has other options and lies in HOST_CHROOT meanwhile.
+_CHROOT = f"""\
+#!/bin/sh
+usage() {{
+    echo "usage: chroot [-g group] [-G group,group,...] [-u user] newroot [command]" >&2
+    exit 1
+}}
+user='' group=0 groups=''
+while getopts u:g:G: option; do
+    case $option in
+    u) user=$OPTARG ;;
+    g) group=$OPTARG ;;
+    G) groups=$OPTARG ;;
+    *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# -gt 0 ] || usage
+exec {rootfs.HOST_CHROOT} --userspec="$user:$group" --groups="$groups" "$@"
+"""
+
 
 def is_complete(directory: str) -> bool:
     """It brings its own shell and programs, and so needs nothing of the host's."""
@@ -94,7 +115,9 @@ def make(directory: str) -> None:
         if not os.path.lexists("/usr/bin/python3"):
             os.symlink(sys.base_prefix + "/bin/python3", directory + "/bin/python3")
     if "/sbin" not in shown:
-        _make_commands(directory + "/sbin", "/usr/sbin", os.listdir("/usr/sbin"))
+        _make_commands(directory + "/sbin", "/usr/sbin", sorted({*os.listdir("/usr/sbin")} - {"chroot"}))
+        write(directory + "/sbin/chroot", _CHROOT, mode=0o755)
+        write(directory + rootfs.HOST_CHROOT, "", mode=0o755)
     for path in _PROGRAMS:
         shown_program = os.path.realpath(directory + path)
         os.makedirs(os.path.dirname(shown_program), exist_ok=True)

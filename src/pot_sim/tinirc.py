@@ -42,7 +42,7 @@ def begin(root: Root, name: str, stack: str) -> None:
     mapped = "100" if stack == "ipv4" else "35"
     table = ["        " + row.format(mapped=mapped) for row in _PRECEDENCE]
     _say(
-        conf.write_in_pot,
+        conf.write,
         path(root, name),
         [
             "# created automatically by pot, changes will be overwritten",

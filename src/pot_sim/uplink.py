@@ -133,7 +133,7 @@ def _spec(pot: Pot, name: str, stack: str, theirs: dict[str, str], ports: list[_
         kind=conf.network_type(pot.root, name),
         ip=conf.ip(pot.root, name),
         bridge=conf.get(pot.root, name, "bridge"),
-        ports=tuple((port.proto, port.pot, port.host) for port in ports),
+        ports=() if faults.on(pot.root, "pf") else tuple((port.proto, port.pot, port.host) for port in ports),
         stack=stack,
         interfaces=tuple(theirs.values()),
     )

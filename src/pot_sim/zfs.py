@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from pot_sim import faults
+from pot_sim import dying, faults
 from pot_sim.shell import ToolFailed
 
 TYPE_CHECKING = False
@@ -117,8 +117,9 @@ def clone(root: Root, dataset: str, tag: str, new: str, names: str) -> None:
     pot = new.split("/")[1]
     if faults.on(root, "clone", pot):
         raise ZfsError("cannot clone: injected failure")
-    if faults.on(root, "disk-full", pot):
-        raise ZfsError(f"cannot create '{names}/{new}': out of space")
+    full = faults.value(root, "disk-full", pot)
+    if full is not None:
+        raise ZfsError(f"cannot create '{names}/{new}': {full or 'out of space'}")
     if not exists(root, os.path.dirname(new)):
         raise ZfsError(f"cannot create '{names}/{new}': parent does not exist")
     adopt(root, new)
@@ -131,8 +132,9 @@ def clone(root: Root, dataset: str, tag: str, new: str, names: str) -> None:
 
 def destroy(root: Root, dataset: str, names: str) -> None:
     """The dataset, its snapshots and its child; refused while a clone of any of them lives."""
-    if faults.on(root, "destroy", dataset.rpartition("/")[2]):
-        raise ZfsError(f"cannot destroy '{names}/{dataset}': dataset is busy")
+    refused = faults.value(root, "destroy", dataset.rpartition("/")[2])
+    if refused is not None or dying.is_busy(root, dataset.removeprefix("jails/")):
+        raise ZfsError(f"cannot destroy '{names}/{dataset}': {refused or 'dataset is busy'}")
     inner = [clone for clone in clones(root, dataset) if not clone.startswith(dataset + "/")]
     if inner:
         listed = "".join(f"\n{names}/{each}" for each in inner)

@@ -14,7 +14,8 @@ pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 
 COMMAND = str(Path(sys.executable).parent / "pot-driver")
 JOB = Path(__file__).parent.parent.parent / "examples/web.nomad.hcl"
-STEPS = ["handshake", "fingerprint", "download", "start", "http", "log", "exec", "stats", "recover", "stop", "destroy"]
+PREPARED = ["pot-sim", "image", "handshake", "fingerprint"]
+STEPS = [*PREPARED, "download", "start", "http", "log", "exec", "stats", "recover", "stop", "destroy"]
 
 
 def start(tmp_path: Path, *launcher: str) -> subprocess.Popen[str]:
@@ -49,7 +50,7 @@ def test_one_need_not_be_root(tmp_path: Path) -> None:
     assert_shows_all(tmp_path, "unshare", "--user", "--map-user=1000", "--map-group=1000")
 
 
-@pytest.mark.parametrize("step", ["handshake", "download", "start", "exec", "recover", "stop"])
+@pytest.mark.parametrize("step", ["pot-sim", "handshake", "download", "start", "exec", "recover", "stop"])
 def test_killed_after_any_step_it_can_be_run_again(tmp_path: Path, step: str) -> None:
     with start(tmp_path) as demo:
         assert demo.stdout is not None
@@ -72,4 +73,17 @@ def test_interrupted_it_cleans_up(tmp_path: Path, number: signal.Signals) -> Non
 
     assert demo.returncode == 130
     assert output.endswith(" s interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_interrupted_while_it_makes_its_image_it_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    with start(tmp_path) as demo:
+        assert demo.stdout is not None
+        assert demo.stdout.readline().startswith("pot-sim")
+        os.killpg(demo.pid, number)
+        os.killpg(demo.pid, number)
+        demo.communicate()
+
+    assert demo.returncode == 130
     assert list(tmp_path.iterdir()) == []

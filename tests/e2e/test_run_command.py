@@ -167,3 +167,73 @@ def test_an_image_that_is_not_there_is_told_and_nothing_stays(sim: Installation,
 
     assert status == 1
     assert any(line.startswith("start ") and "failed" in line and "9.9" in line for line in lines), lines
+
+
+ENDLESS = 'trap "echo bye; exit 7" TERM; echo ready; while :; do sleep 1 & wait $!; done'
+
+
+def left_by(sim: Installation) -> list[str]:
+    """The task's pots and what the driver keeps of them."""
+    places = [root_of(sim) / "opt/pot/jails", root_of(sim) / "driver"]
+    return [entry.name for place in places if place.exists() for entry in place.iterdir() if entry.name[:2] == "t_"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_hang_up_leaves_no_pot(sim: Installation, tmp_path: Path, number: signal.Signals) -> None:
+    with running(sim, tmp_path, job_file(tmp_path, sim, ENDLESS)) as process:
+        until(process, "t stdout: ready")
+        process.send_signal(number)
+        process.communicate()
+
+    assert process.returncode == 7
+    assert left_by(sim) == []
+    assert list(tmp_path.glob("pot-driver-run.*")) == []
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_away_leaves_no_pot(sim: Installation, tmp_path: Path) -> None:
+    talking = "echo ready; while :; do echo more; sleep 0.2; done"
+
+    with running(sim, tmp_path, job_file(tmp_path, sim, talking)) as process:
+        until(process, "t stdout: ready")
+        assert process.stdout is not None
+        process.stdout.close()
+        process.wait()
+
+    assert left_by(sim) == []
+    assert list(tmp_path.glob("pot-driver-run.*")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_an_encoding_without_our_signs_ends_no_run(
+    sim: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+
+    status, lines = run(sim, tmp_path, job_file(tmp_path, sim, "echo €uro → there"))
+
+    assert status == 0, lines
+    assert "t stdout: \\u20acuro -> there" in lines
+    assert left_by(sim) == []
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_has_left_is_told_and_removed_by_the_next(sim: Installation, tmp_path: Path) -> None:
+    with running(sim, tmp_path, job_file(tmp_path, sim, ENDLESS)) as process:
+        until(process, "runs in pot")  # before, the plugin undoes the start
+        process.kill()
+        process.wait()
+    pots = left_by(sim)
+    job = job_file(tmp_path, sim, "echo done")
+
+    with running(sim, tmp_path, job) as second:
+        told, _ = second.communicate()
+    status, lines = run(sim, tmp_path, "--clean", job)
+
+    assert pots
+    assert all(f"pot {pot}" in told for pot in pots), told
+    assert "--clean" in told
+    assert status == 0, lines
+    assert left_by(sim) == []

@@ -116,12 +116,12 @@ def test_the_agents_plugin_block_counts(tmp_path):
     assert 'plugin block: Invalid label: No argument or block type is named "allowed_path"' in done.stderr
 
 
-@pytest.mark.parametrize(("text", "problem"), [("", "no block plugin"), (AGENT * 2, "2 blocks plugin")])
+@pytest.mark.parametrize(("text", "problem"), [("", " has no block plugin"), (AGENT * 2, ": two blocks plugin")])
 def test_a_configuration_without_the_one_plugin_block_is_refused(tmp_path, text, problem):
     agent = tmp_path / "agent.hcl"
     agent.write_text(text.replace("%s", "allowed_paths"))
 
-    assert f'{agent} has {problem} "nomad-pot-driver"' in plan(CORPUS[0], f"--config={agent}").stderr
+    assert f'{agent}{problem} "nomad-pot-driver"' in plan(CORPUS[0], f"--config={agent}").stderr
 
 
 def test_what_is_left_to_nomad_is_shown(tmp_path):

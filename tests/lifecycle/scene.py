@@ -164,13 +164,10 @@ class Scene(Watcher):
         for pid, words in processes():  # all at once: none sees another one's end
             if any(word in (f"{self.root.bin}/pot", *map(str, self.state_dir.glob("*/keeper.sh"))) for word in words):
                 os.kill(pid, signal.SIGKILL)
-        installation.pot_sim(Path(self.root.path), "reboot")
+        cleaned = ["--cleanvar", str(self.state_dir)] if var_run == "cleaned" else []
+        installation.pot_sim(Path(self.root.path), "reboot", *cleaned)
         if var_run == "wiped":
             shutil.rmtree(self.state_dir, ignore_errors=True)
-        if var_run == "cleaned":  # directories and FIFOs stay
-            for file in self.state_dir.rglob("*"):
-                if file.is_file() or file.is_socket():
-                    file.unlink()
         await self.launch()
 
     # tasks

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("hatchling", reason="hatchling, which builds the distributions, is not installed")
 
 ROOT = Path(__file__).parent.parent.parent
-PARTS = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src")
-LIMIT = 250_000  # bytes of the wheel that production hosts install
+PARTS = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "share", "src")
+LIMIT = 280_000  # bytes of the wheel that production hosts install
 DISTRIBUTIONS = {"pot-driver": ".", "pot-sim": "src/pot_sim"}
 
 
@@ -82,7 +82,10 @@ def said(environment: Path, *words: str, **variables: str) -> subprocess.Complet
 def test_the_production_wheel_has_the_driver_alone_and_is_small(wheels: dict[str, Path]) -> None:
     names = zipfile.ZipFile(wheels["pot-driver"]).namelist()
 
-    assert {name.split("/")[0] for name in names} == {"pot_driver", f"pot_driver-{__version__}.dist-info"}
+    own = f"pot_driver-{__version__}"
+    assert {name.split("/")[0] for name in names} == {"pot_driver", f"{own}.dist-info", f"{own}.data"}
+    pages = {name.partition("/data/share/")[2] for name in names if "/data/" in name}
+    assert {"man/man1/pot-driver.1", "man/man8/nomad-pot-driver.8", "zsh/site-functions/_pot-driver"} < pages
     assert not [name for name in names if "sim" in name.split("/")[-2:-1] or "test" in name.lower()]
     assert wheels["pot-driver"].stat().st_size < LIMIT
 

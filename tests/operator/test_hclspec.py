@@ -57,7 +57,7 @@ def test_an_unknown_key_is_refused_in_nomads_words() -> None:
     schema = spec(image=attr("image", "string"), pot=attr("pot", "string"))
 
     assert problems(schema, {"imag": "x"}) == (
-        'Invalid label: No argument or block type is named "imag"; known are image, pot',
+        'Invalid label: No argument or block type is named "imag"; known are image, pot; did you mean "image"?',
     )
 
 

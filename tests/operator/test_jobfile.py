@@ -260,9 +260,14 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
         read(tmp_path, in_task('frobnicate = 1\n kill_timeout = "x"'))
 
     assert error.value.problems == (
-        'task "t": frobnicate is not known here',
-        'task "t": kill_timeout: "x" is not a duration like "30s" or "1m30s"',
+        f'{tmp_path}/job:5: task "t": frobnicate is not known here',
+        f'{tmp_path}/job:6: task "t": kill_timeout: "x" is not a duration like "30s" or "1m30s"',
     )
+
+
+def test_a_word_that_is_nearly_right_is_recognised(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='kil_timeout is not known here; did you mean "kill_timeout"'):
+        read(tmp_path, in_task('kil_timeout = "5s"'))
 
 
 def test_a_bridge_network_is_refused_with_the_reason(tmp_path: Path) -> None:

@@ -119,6 +119,12 @@ def test_signed_images_are_verified(sim: Simulator) -> None:
     assert accepted.status == 0
     assert "Signature Verified" in accepted.lines
 
+    Path(sim.root.bin, "signify").unlink()
+    for argv in (("import", "-p", "s", "-t", "3", "-C", f"{sim.host}/good.pub"),
+                 ("export", "-p", "s", "-t", "2", "-D", str(sim.host), "-S", f"{sim.host}/good.sec")):  # fmt: skip
+        without = sim.pot(*argv)
+        assert (without.status, without.lines[-1]) == (1, "###>  Could not find 'signify', try 'pkg install signify'")
+
 
 def test_snapshots_are_taken_replaced_purged_and_returned_to(sim: Simulator) -> None:
     name = sim.prepare("p", "sleep 300")

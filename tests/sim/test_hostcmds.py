@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pot_sim import install, jail
+from pot_sim import images, install, jail, limits, registry
 from pot_sim.root import set_boot
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def test_rctl_may_be_off(jails: Jails, host: Callable[..., Ended]) -> None:
 # all
 
 
-@pytest.mark.parametrize("name", ["jls", "ps", "sysctl", "rctl"])
+@pytest.mark.parametrize("name", install.HOST_COMMANDS)
 @pytest.mark.usefixtures("host")
 def test_any_of_them_can_be_slow(jails: Jails, name: str) -> None:
     Path(jails.root.faults).write_text(f"hang {name}\n")
@@ -221,3 +221,105 @@ def test_any_of_them_can_be_slow(jails: Jails, name: str) -> None:
         running.wait(0.5)
     running.send_signal(signal.SIGKILL)
     running.wait()
+
+
+# skein1024 and signify
+
+
+def test_skein1024_says_what_a_hash_file_must_say(jails: Jails, host: Callable[..., Ended], tmp_path: Path) -> None:
+    archive = Path(images.create(jails.root, "shell", "1.0", from_dir=str(tmp_path)))
+    both = tmp_path / "both"
+    both.write_bytes(archive.read_bytes() + Path(f"{archive}.meta").read_bytes())
+    digest = Path(f"{archive}.skein").read_text()
+    assert re.fullmatch(r"[0-9a-f]{256}\n", digest)
+    assert host("skein1024", "-q", str(both)).out == digest
+    assert host("sh", "-c", f"cat {archive} {archive}.meta | {jails.root.bin}/skein1024 -q").out == digest
+    assert host("skein1024", str(both)).out == f"Skein1024 ({both}) = {digest}"
+    assert host("skein1024", "-r", str(both)).out == f"{digest.strip()} {both}\n"
+
+
+def test_skein1024_compares_and_complains(host: Callable[..., Ended], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    right = host("skein1024", "-q", "-s", "x").out.strip()
+    assert host("skein1024", "-c", right.upper(), str(file)).status == 0
+    wrong = host("skein1024", "-c", "0", str(file))
+    assert (wrong.status, wrong.out) == (2, f"Skein1024 ({file}) = {right} [ Failed ]\n")
+    missing = host("skein1024", str(tmp_path / "none"), str(file))
+    assert (missing.status, missing.out) == (1, f"Skein1024 ({file}) = {right}\n")
+    assert missing.err == f"skein1024: {tmp_path}/none: No such file or directory\n"
+    assert host("skein1024", "-Z").status == 1
+
+
+def test_signify_makes_keys_signs_and_verifies(host: Callable[..., Ended], tmp_path: Path) -> None:
+    key, other, message = tmp_path / "key", tmp_path / "other", tmp_path / "message"
+    message.write_text("hash\n")
+    for each in (key, other):
+        assert host("signify", "-G", "-n", "-p", f"{each}.pub", "-s", f"{each}.sec").status == 0
+    assert host("signify", "-S", "-s", f"{key}.sec", "-m", str(message)).status == 0
+    verify = ("signify", "-V", "-p", f"{key}.pub", "-x", f"{message}.sig", "-m", str(message))
+    assert (host(*verify).status, host(*verify).out, host(*verify, "-q").out) == (0, "Signature Verified\n", "")
+    foreign = host("signify", "-V", "-p", f"{other}.pub", "-m", str(message))
+    assert (foreign.status, foreign.err) == (1, "signify: verification failed: checked against wrong key\n")
+    message.write_text("another hash\n")
+    assert (host(*verify).status, host(*verify).err) == (1, "signify: signature verification failed\n")
+    assert "for reading: No such file" in host("signify", "-V", "-p", f"{tmp_path}/none", "-m", str(message)).err
+
+
+def test_signify_wants_one_thing_at_a_time(host: Callable[..., Ended]) -> None:
+    for words in ([], ["-V", "-S"], ["-V"], ["-V", "-p", "key"], ["-Z"]):
+        ended = host("signify", *words)
+        assert ended.status == 1
+        assert "usage:\tsignify" in ended.err
+
+
+# dying jails
+
+
+@pytest.mark.namespaces
+def test_a_jail_may_stay_dying_and_its_name_is_free(jails: Jails, host: Callable[..., Ended]) -> None:
+    Path(jails.root.faults).write_text("dying 60 pot=a\n")
+    for name in ("a", "b"):
+        jails.create(name)
+        jail.remove(jails.root, name, stop_timeout=0)
+    for argv in (["-j", "a"], ["-j", "a", "jid"]):
+        ended = host("jls", *argv)
+        assert (ended.status, ended.out, ended.err) == (1, "", 'jls: jail "a" is dying\n')
+    assert host("jls", "-j", "1").err == "jls: jail 1 is dying\n"
+    assert host("jls", "-j", "b").err == 'jls: jail "b" not found\n'
+    assert host("jls", "name").out == ""
+    assert host("jls", "-d", "name", "dying").out == "a true\n"
+    assert host("ps", "-J", "a").err.startswith("ps: Invalid jail id: a\n")
+    assert jails.create("a") == 3
+    assert host("jls", "-j", "a", "jid").out == "3\n"
+    jail.remove(jails.root, "a", stop_timeout=0)
+    Path(jails.root.faults).write_text("")
+    assert host("jls", "-j", "a").err == 'jls: jail "a" not found\n'
+
+
+@pytest.mark.namespaces
+def test_rctl_kills_by_a_rule_that_says_so(jails: Jails, host: Callable[..., Ended]) -> None:
+    use = ("python3", "-c", "bytearray(200 << 20)")
+    jails.create("a")
+    assert host("rctl", "-a", "jail:a:memoryuse:deny=64M").status == 0
+    assert jails.run("a", *use).status == 0  # FreeBSD pages
+    assert host("rctl", "-a", "jail:a:memoryuse:sigkill=64M").status == 0
+    record = registry.running(jails.root.run, "a")
+    assert record is not None
+    if "cgroup" not in record.fields:
+        pytest.skip("this process may not make a cgroup with a memory limit")
+    assert jails.run("a", *use).status == -signal.SIGKILL
+
+
+def test_rctl_answers_for_several_jails_at_once(host: Callable[..., Ended]) -> None:
+    ended = host("rctl", "-u", "jail:a:", "user:0", "jail:b")
+    assert (ended.status, len(ended.lines)) == (1, 2 * len(limits.RESOURCES))
+    assert ended.err == "rctl: failed to show resource consumption for 'user:0': Invalid argument\n"
+
+
+def test_sysctl_tells_what_it_knows_of_several(jails: Jails, host: Callable[..., Ended]) -> None:
+    Path(jails.root.faults).write_text("vnet\n")
+    ended = host("sysctl", "-n", "kern.features.vimage", "kern.argmax", "kern.nonsense")
+    assert ended.status == 1
+    assert int(ended.out) in (262144, 524288)
+    assert [line.split()[-1] for line in ended.err.splitlines()] == ["'kern.features.vimage'", "'kern.nonsense'"]

@@ -110,6 +110,8 @@ class PotDriver:
                 boot=await boot_identity(host.processes),
                 secrets_dir=request.secrets_dir,
                 limited=planned.spec.memory_mb is not None or planned.spec.cpus is not None,
+                job=request.job,
+                group=request.group,
             )
         )
         begun = self._lives.begin(host, task, planned)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,9 +25,16 @@ _Error = TypeVar("_Error", bound=BaseException)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and do it; the exit status."""
-    arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name in a job may need more than the terminal's encoding
+    arguments = parser().parse_args(argv)
     try:
-        return int(arguments.command(arguments))
+        status = int(arguments.command(arguments))
+        sys.stdout.flush()
+    except* BrokenPipeError:
+        _write_nowhere()
+        status = 1
     except* ConfigError as errors:
         _complain([problem for error in _untold(errors) for problem in error.problems])
         status = USAGE_ERROR
@@ -37,18 +46,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The commands with their arguments; man page and completion are made from it."""
+    top = argparse.ArgumentParser(
         prog="pot-driver",
         description="Run, look at and try out Nomad jobs for FreeBSD pots, without Nomad.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    top.add_argument("--version", action="version", version=f"pot-driver {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run the pot tasks of a job file until they end")
     _job_arguments(run)
     _config_argument(run)
     _plain_argument(run)
+    run.add_argument("--clean", action="store_true", help="first remove what killed runs have left")
     run.set_defaults(command=_run)
+
+    ps = commands.add_parser("ps", help="list the tasks of this host, an agent's and those of `run`")
+    _config_argument(ps)
+    ps.add_argument("--watch", action="store_true", help="again every two seconds, until Ctrl-C")
+    ps.add_argument("--json", action="store_true", help="for programs; with --watch a line each time")
+    ps.set_defaults(command=_ps)
 
     plan = commands.add_parser("plan", help="print the pot commands of a job file, or what is wrong with it")
     _job_arguments(plan)
@@ -56,8 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", action="store_true", help="for programs")
     plan.set_defaults(command=_plan)
 
-    doctor = commands.add_parser("doctor", help="ask the driver what it finds on this host")
+    doctor = commands.add_parser("doctor", help="look at this host: what pots need, and what mends what is missing")
     _config_argument(doctor)
+    doctor.add_argument("--json", action="store_true", help="for programs")
     _plain_argument(doctor)
     doctor.set_defaults(command=_doctor)
 
@@ -68,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(command=_version)
-    return parser
+    return top
 
 
 def _job_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,11 +100,22 @@ def _job_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a value for a variable of the job file; may be repeated",
     )
+    parser.add_argument(
+        "--var-file",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a file with values for variables; may be repeated",
+    )
 
 
 def _config_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help='an agent\'s configuration with plugin "nomad-pot-driver" (HCL)'
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help='an agent\'s configuration with plugin "nomad-pot-driver" (HCL or JSON)',
     )
 
 
@@ -106,10 +136,17 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from pot_driver.operator import console, run  # noqa: PLC0415
+    from pot_driver.operator import console, jobfile, run  # noqa: PLC0415
 
     terminal = console.Console(plain=arguments.plain)
-    return asyncio.run(run.run(arguments.job, dict(arguments.var), arguments.config, terminal))
+    job = jobfile.read(arguments.job, dict(arguments.var), arguments.var_file)
+    return asyncio.run(run.run(job, arguments.config, terminal, clean=arguments.clean))
+
+
+def _ps(arguments: argparse.Namespace) -> int:
+    from pot_driver.operator import ps  # noqa: PLC0415
+
+    return asyncio.run(ps.run(arguments.config, as_json=arguments.json, watch=arguments.watch))
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -119,9 +156,12 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from pot_driver.operator import console, doctor  # noqa: PLC0415
+    from pot_driver.operator import console  # noqa: PLC0415
+    from pot_driver.operator.doctor import report  # noqa: PLC0415
 
-    return asyncio.run(doctor.look(arguments.config, console.Console(plain=arguments.plain)))
+    terminal = console.Console(plain=arguments.plain)
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no file
+        return asyncio.run(report.run(arguments.config, terminal, as_json=arguments.json, nowhere=nowhere))
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -143,6 +183,13 @@ def _untold(group: BaseExceptionGroup[_Error]) -> Iterator[_Error]:
             yield from _untold(error)
         elif TOLD not in getattr(error, "__notes__", ()):
             yield error
+
+
+def _write_nowhere() -> None:
+    """The reader of our output has gone (`| head`): Python is not to complain of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _complain(problems: Sequence[str]) -> None:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, TextIO
 from pot_driver.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TOLD = "the console has told it"  # a note on an error that needs no further words
 _RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
 _RED, _GREEN, _YELLOW = "\x1b[31m", "\x1b[32m", "\x1b[33m"
 _TASK_COLOURS = ("\x1b[36m", "\x1b[35m", "\x1b[34m", "\x1b[33m")
+_PLAINER = str.maketrans({"→": "->", "…": "..."})
 _CLEAR_LINE = "\r\x1b[K"
 _NAME_WIDTH = 12  # "fingerprint" and a blank
 
@@ -53,6 +54,8 @@ class Console:
         self._steps_only = steps_only and self.plain
         self._colour = not self.plain and "NO_COLOR" not in os.environ
         self._unicode = (self._stream.encoding or "").lower().startswith("utf")
+        self.lost = False  # the reader is gone: a closed pipe, a terminal that was hung up
+        self.on_lost: Callable[[], None] = lambda: None
         self._status = ""
         self._partial: dict[tuple[str, str], bytes] = {}
         self._tasks: dict[str, str] = {}
@@ -91,6 +94,16 @@ class Console:
     def problem(self, text: str) -> None:
         """Something wrong."""
         self._write(self._paint(_RED, text))
+
+    def verdict(self, verdict: str, name: str, text: str) -> None:
+        """A finding: ok, warning or failure."""
+        colour = {"ok": _GREEN, "warning": _YELLOW}.get(verdict, _RED)
+        self._write(f"{self._paint(colour, f'{verdict:<8}')} {name}: {text}")
+
+    def detail(self, text: str) -> None:
+        """What belongs to the line before."""
+        if text:
+            self._write(f"{'':<9}{text}")
 
     def event(self, task: str, message: str) -> None:
         """A task event, as `nomad alloc status` would list it."""
@@ -136,15 +149,23 @@ class Console:
         width = shutil.get_terminal_size().columns - 1  # a longer one could not be taken back
         self._status = "" if self.plain else self._paint(_DIM, text.rstrip()[:width])
         if self._status:
-            self._stream.write(_CLEAR_LINE + self._status)
-            self._stream.flush()
+            self._send(_CLEAR_LINE + self._status)
 
     def _write(self, line: str) -> None:
-        if self.plain:
-            self._stream.write(line + "\n")
-        else:
-            self._stream.write(f"{_CLEAR_LINE}{line}\n{self._status}")
-        self._stream.flush()
+        self._send(line + "\n" if self.plain else f"{_CLEAR_LINE}{line}\n{self._status}")
+
+    def _send(self, text: str) -> None:
+        """Where nobody reads any more, nothing is written; what the stream's encoding lacks is written otherwise."""
+        if self.lost:
+            return
+        if (encoding := self._stream.encoding) and not self._unicode:
+            text = text.translate(_PLAINER).encode(encoding, "backslashreplace").decode(encoding)
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            self.lost = True
+            self.on_lost()
 
     def _paint(self, colour: str, text: str) -> str:
         return f"{colour}{text}{_RESET}" if self._colour else text

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from pot_driver.errors import DriverError
 from pot_driver.operator import installation, jobfile
 from pot_driver.operator.allocation import Allocation
 from pot_driver.operator.demohouse import House, free_port
+from pot_driver.operator.interrupts import Interrupts
 from pot_driver.operator.session import Session, TaskRun
 
 if TYPE_CHECKING:
@@ -43,23 +43,32 @@ class Disappointed(DriverError):  # noqa: N818 - what happened
 
 async def show(path: Path, console: Console) -> int:
     """Run the demo; the status to exit with. Whoever ends it has it tidied up, as by Ctrl-C."""
-    if me := asyncio.current_task():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, me.cancel)
-    async with House() as house:
-        console.title(f"pot-driver {__version__}: the life of {path.name} on pot-sim, a simulated pot")
-        pot = installation.simulated(house.sim)
-        source = path.parent / "web-image"
-        installation.pot_sim(house.sim, "image", "create", IMAGE, TAG, "--from", str(source))
-        url = house.serve(house.sim / "images")
-        job = jobfile.read(path, {"images": url, "port": str(free_port())})
-        console.note(f"an image {IMAGE}_{TAG} with a web server inside, made from {source}, is served at {url}")
-        allocation = Allocation.place(job, job.groups[0], house.allocs)
-        async with Session.open(pot, console, on_launch=house.remember) as session:
-            allocation.create()
-            await _Show(house, session, allocation, job.groups[0].tasks[0]).all()
+    installation.require_simulator()
+    with Interrupts() as interrupts:
+        console.on_lost = interrupts.interrupt
+        async with House() as house:
+            await _all(path, console, house)
     console.title("That was all of it, and nothing is left.")
     return 0
+
+
+async def _all(path: Path, console: Console, house: House) -> None:
+    console.title(f"pot-driver {__version__}: the life of {path.name}")
+    with console.step("pot-sim", "making a simulated pot installation") as step:
+        pot = installation.simulated(house.sim)
+        step.result = "a simulated pot, made afresh"
+    source = path.parent / "web-image"
+    with console.step("image", f"making an image of {source}") as step:
+        create = ("image", "create", IMAGE, TAG, "--from", str(source))
+        await installation.pot_sim_while_listening(house.sim, *create)
+        url = house.serve(house.sim / "images")
+        step.result = f"{IMAGE}_{TAG} with a web server inside"
+        step.more = [f"served at {url}"]
+    job = jobfile.read(path, {"images": url, "port": str(free_port())})
+    allocation = Allocation.place(job, job.groups[0], house.allocs)
+    async with Session.open(pot, console, on_launch=house.remember) as session:
+        allocation.create()
+        await _Show(house, session, allocation, job.groups[0].tasks[0]).all()
 
 
 @dataclass

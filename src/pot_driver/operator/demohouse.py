@@ -5,26 +5,21 @@ Not here: the steps (see `demo`).
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import shutil
 import subprocess
-import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from pot_driver.operator import ports
-from pot_driver.operator.host import Handshake, Plugin, Reattach
+from pot_driver.operator import ports, scratch
 from pot_driver.operator.installation import NoPot, pot_sim
 from pot_driver.operator.job import PortAsk
+from pot_driver.operator.scratch import Scratch
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
 _COMMAND_S = 60.0
@@ -35,16 +30,18 @@ class House:
 
     def __init__(self) -> None:
         prefix = f"pot-driver-demo-{os.getuid()}."
-        self._older = [path for path in Path(tempfile.gettempdir()).glob(f"{prefix}*") if _mine(path)]
-        self.root = Path(tempfile.mkdtemp(prefix=prefix))
-        self.sim = self.root / "sim"
-        self.allocs = self.root / "allocs"
-        self._lock = _locked(self.root)
+        self._older = scratch.left(prefix)
+        self._scratch = Scratch.make(prefix)
+        self.sim = self._scratch.path / "sim"
+        self.allocs = self._scratch.path / "allocs"
+        self.remember = self._scratch.remember
         self._server: ThreadingHTTPServer | None = None
 
     async def __aenter__(self) -> Self:
         for path in self._older:
-            await _sweep(path)
+            if killed := Scratch.take(path):
+                await killed.end_plugins()
+                _empty(killed)
         return self
 
     async def __aexit__(
@@ -56,20 +53,13 @@ class House:
         if self._server:
             self._server.shutdown()
             self._server.server_close()
-        _empty(self.root)
-        if self._lock is not None:
-            os.close(self._lock)
+        _empty(self._scratch)
 
     def serve(self, directory: Path) -> str:
         """A plain HTTP file server; its URL."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(directory)))
         threading.Thread(target=self._server.serve_forever, name="images", daemon=True).start()
         return f"http://127.0.0.1:{self._server.server_port}"
-
-    def remember(self, plugin: Plugin) -> None:
-        """So that a later run can end the plugin if this one is killed."""
-        with (self.root / "plugins").open("a") as file:
-            file.write(json.dumps(asdict(plugin.reattach_config)) + "\n")
 
     def leftovers(self, pot_name: str) -> list[str]:
         """What there still is of a pot that should be gone."""
@@ -94,36 +84,11 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Say nothing: the demo tells of the download."""
 
 
-async def _sweep(root: Path) -> None:
-    lock = _locked(root)
-    if lock is None:
-        return  # that demo is running
-    for plugin in _plugins(root):
-        with suppress(TimeoutError):
-            await (await Plugin.reattach(plugin)).kill()
-    _empty(root)
-    os.close(lock)
-
-
-def _plugins(root: Path) -> list[Reattach]:
-    try:
-        lines = (root / "plugins").read_text().splitlines()
-    except FileNotFoundError:
-        return []
-    kept = (json.loads(line) for line in lines)
-    return [Reattach(pid=one["pid"], handshake=Handshake(**one["handshake"])) for one in kept]
-
-
-def _empty(root: Path) -> None:
-    """Pots, then the sockets that killed plugins could not take with them, then all files."""
+def _empty(house: Scratch) -> None:
+    """Pots first, then all files."""
     with suppress(NoPot):
-        pot_sim(root / "sim", "reset")
-    for plugin in _plugins(root):
-        socket = Path(plugin.handshake.address)
-        with suppress(OSError):
-            socket.unlink(missing_ok=True)
-            socket.parent.rmdir()
-    shutil.rmtree(root, ignore_errors=True)
+        pot_sim(house.path / "sim", "reset")
+    house.remove()
 
 
 def _run(*argv: str | Path) -> subprocess.CompletedProcess[str]:
@@ -135,18 +100,3 @@ def _run(*argv: str | Path) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=_COMMAND_S,
     )
-
-
-def _mine(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.getuid()
-
-
-def _locked(root: Path) -> int | None:
-    """A lock that the kernel lets go when its holder dies."""
-    fd = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd

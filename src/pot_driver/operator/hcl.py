@@ -9,8 +9,9 @@ Not here: the functions (see `hclfunctions`), what a job is (see `hcljob`).
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, cast
@@ -19,6 +20,8 @@ from pot_driver.errors import ConfigError
 from pot_driver.operator.hclfunctions import FUNCTIONS, text_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lark import Token, Tree
 
     Node = Tree[Token] | Token
@@ -56,9 +59,26 @@ class Body:
         return (block for block in self.blocks if block.type == type_)
 
 
-def parse(text: str, variables: Mapping[str, str]) -> Body:
-    """Read a file. `variables` are the `-var` values; ConfigError tells what is not understood, and where."""
-    return _Evaluator(variables).file(_tree(text))
+def parse(text: str, variables: Mapping[str, str], values: Mapping[str, object] | None = None) -> Body:
+    """Read a file. ConfigError tells what is not understood, and where.
+
+    `variables` are the `-var` values, `values` those of variables files.
+    """
+    return _Evaluator(variables, values or {}).file(_tree(text))
+
+
+def assigned(files: Iterable[Path]) -> dict[str, object]:
+    """The values in variables files, the later ones winning."""
+    found: dict[str, object] = {}
+    for path in files:
+        try:
+            attributes = _attributes(_tree(path.read_text(encoding="utf-8")))
+            found |= {name: _Evaluator({}, {}).value(node) for name, node in attributes.items()}
+        except (OSError, UnicodeDecodeError) as why:
+            raise ConfigError([f"cannot read the variables {path}: {why}"]) from why
+        except ConfigError as error:
+            raise ConfigError([f"variables file {path}: {problem}" for problem in error.problems]) from error
+    return found
 
 
 def _tree(text: str) -> Tree[Token]:
@@ -75,8 +95,10 @@ def _tree(text: str) -> Tree[Token]:
 
 
 class _Evaluator:
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._given = variables
+    def __init__(self, variables: Mapping[str, str], values: Mapping[str, object]) -> None:
+        self._given = {**_of_environment(), **variables}
+        self._must_be_declared = {*variables, *values}
+        self._values = {name: value for name, value in values.items() if name not in variables}
         self._scopes: dict[str, dict[str, object]] = {"var": {}, "local": {}}
         self._locals: dict[str, Node] = {}  # those that nobody has asked for yet
 
@@ -91,7 +113,7 @@ class _Evaluator:
                 self._locals |= _attributes(next(_trees(tree, "body")))
             else:
                 late.append(tree)
-        if unknown := set(self._given) - set(self._scopes["var"]):
+        if unknown := self._must_be_declared - set(self._scopes["var"]):
             raise ConfigError([f"undeclared variable: {name}" for name in sorted(unknown)])
         for name in list(self._locals):
             self._lookup("local", name)
@@ -100,7 +122,9 @@ class _Evaluator:
     def _declare(self, tree: Tree[Token]) -> None:
         name = self._labels(tree)[0]
         attributes = _attributes(next(_trees(tree, "body")))
-        if name in self._given:
+        if name in self._values:
+            self._scopes["var"][name] = self._values[name]
+        elif name in self._given:
             self._scopes["var"][name] = self._typed(name, attributes.get("type"))
         elif "default" in attributes:
             self._scopes["var"][name] = self.value(attributes["default"])
@@ -225,6 +249,12 @@ class _Evaluator:
             return FUNCTIONS[name](*arguments)
         except (TypeError, AttributeError, ValueError) as why:
             raise ConfigError([f"line {_line(node)}: {name}: {why}"]) from why
+
+
+def _of_environment() -> dict[str, str]:
+    """What NOMAD_VAR_NAME=VALUE says."""
+    prefix = "NOMAD_VAR_"
+    return {name.removeprefix(prefix): value for name, value in os.environ.items() if name.startswith(prefix)}
 
 
 def _kind(node: Node) -> str:

@@ -41,9 +41,9 @@ def word(api: str) -> str:
     return _WORDS.get(api) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", api).lower()
 
 
-def load(text: str, variables: Mapping[str, str]) -> dict[str, object]:
-    """The one job of an HCL file in API form."""
-    jobs = list(parse(text, variables).blocks)
+def load(text: str, variables: Mapping[str, str], values: Mapping[str, object] | None = None) -> dict[str, object]:
+    """The one job of an HCL file in API form. `values`: those of variables files."""
+    jobs = list(parse(text, variables, values).blocks)
     if [block.type for block in jobs] != ["job"] or len(jobs[0].labels) != 1:
         raise ConfigError(['a job file has one block: job "NAME" { … } (beside variable and locals)'])
     return _job(jobs[0])

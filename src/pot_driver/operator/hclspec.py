@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgpack
 
 from pot_driver.errors import ConfigError
+from pot_driver.operator.places import suggestion
 
 if TYPE_CHECKING:
     from pot_driver._proto.plugins.shared.hclspec.hcl_spec_pb2 import Attr, Spec
@@ -39,6 +40,7 @@ def _object(spec: Spec, config: Mapping[str, object], problems: list[str]) -> di
     names = {_name(member, key): key for key, member in members.items()}
     problems.extend(
         f'Invalid label: No argument or block type is named "{key}"; known are {", ".join(sorted(names))}'
+        f"{suggestion(key, names)}"
         for key in config
         if key not in names
     )

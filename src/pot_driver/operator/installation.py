@@ -5,12 +5,15 @@ Not here: simulating pot (a distribution of its own, `pot_sim`).
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,6 +40,11 @@ class Installation:
     launcher: tuple[str, ...] = ()  # before the plugin's argv: the plugin must be root
 
     @property
+    def state_dir(self) -> Path:
+        """Where the plugin keeps what it knows of its tasks."""
+        return Path(str(self.plugin_config["state_dir"]))
+
+    @property
     def simulated(self) -> bool:
         """Whether this is pot-sim."""
         return self.bin is not None
@@ -57,13 +65,18 @@ def default_root() -> Path:
     return Path(given) if given else Path(tempfile.gettempdir()) / f"pot-sim-{os.getuid()}"
 
 
-def simulated(root: Path) -> Installation:
-    """The simulator's installation below `root`, made if it is not there."""
+def require_simulator() -> None:
+    """NoPot where it is not installed."""
     if find_spec("pot_sim") is None:
         raise NoPot(
             f"this host is {platform.system()}, and pot-sim, which simulates pot on Linux, is not installed: "
             "pip install 'pot-driver[sim]' brings it (in a checkout: pip install ./src/pot_sim)"
         )
+
+
+def simulated(root: Path) -> Installation:
+    """The simulator's installation below `root`, made if it is not there."""
+    require_simulator()
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root.stat().st_uid != os.getuid():
         raise NoPot(f"{root} belongs to someone else; set {ROOT_VARIABLE} to a directory of your own")
@@ -77,16 +90,42 @@ def simulated(root: Path) -> Installation:
 
 
 def pot_sim(root: Path, *arguments: str) -> str:
-    """Run the simulator's own command; its words are the error."""
+    """Run the simulator's own command, which a Ctrl-C does not reach; its words are the error."""
     done = subprocess.run(
         [*_POT_SIM, *arguments],
         env={**os.environ, ROOT_VARIABLE: str(root)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
         check=False,
+        start_new_session=True,
     )
-    if done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return _said(arguments, done.returncode, done.stdout, done.stderr)
+
+
+async def pot_sim_while_listening(root: Path, *arguments: str) -> str:
+    """The same for what takes long: one who is cancelled ends the command first."""
+    process = await asyncio.create_subprocess_exec(
+        *_POT_SIM,
+        *arguments,
+        env={**os.environ, ROOT_VARIABLE: str(root)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        stdout, stderr = await process.communicate()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
+    return _said(arguments, await process.wait(), stdout, stderr)
+
+
+def _said(arguments: Sequence[str], status: int, stdout: bytes, stderr: bytes) -> str:
+    said, complaint = stdout.decode(errors="replace"), stderr.decode(errors="replace")
+    if status:
+        words = (complaint.strip() or said.strip()).splitlines()
         raise NoPot(f"pot-sim {' '.join(arguments)}: {' / '.join(words[-3:]) or 'it failed'}")
-    return done.stdout
+    return said

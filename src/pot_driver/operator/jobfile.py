@@ -1,4 +1,4 @@
-"""A job file → `Job`: Nomad's API JSON, or HCL when the extra `hcl` is installed.
+"""A job file → `Job`: Nomad's API JSON, or HCL where Nomad or the extra `hcl` is installed.
 
 What the file says is used, or named in `left_to_nomad` or `needs_nomad`, or refused: nothing is ignored in silence.
 
@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 from pot_driver.errors import ConfigError
 from pot_driver.model import Dns
-from pot_driver.operator import hcljob
+from pot_driver.operator import hcl, hcljob, nomadhcl, places
 from pot_driver.operator.fields import Fields
 from pot_driver.operator.hcljob import word
 from pot_driver.operator.job import Group, Job, PortAsk, Task, TaskResources, Template, VolumeMount
+from pot_driver.operator.places import suggestion
 from pot_driver.operator.template import unknown_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 _MODE = re.compile("[0-7]{1,4}")
@@ -56,21 +57,38 @@ _NEEDED = (
 )  # fmt: skip
 
 
-def read(path: Path, variables: Mapping[str, str]) -> Job:
-    """Read a job file; ConfigError has every problem found."""
+def read(path: Path, variables: Mapping[str, str], files: Sequence[Path] = ()) -> Job:
+    """Read a job file, HCL by Nomad itself where it is installed; ConfigError has every problem found, with its place.
+
+    `variables` go before those in `files`, which go before NOMAD_VAR_NAME in the environment.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as why:
         raise ConfigError([f"cannot read the job {path}: {why}"]) from why
-    if not text.lstrip().startswith("{"):
-        return from_api(hcljob.load(text, variables))
-    if variables:
-        raise ConfigError([f"{path} is JSON, which has no variables: --var is for HCL"])
+    if text.lstrip().startswith("{"):
+        if variables or files:
+            raise ConfigError([f"{path} is JSON, which has no variables: --var and --var-file are for HCL"])
+        return _placed(path, text, lambda: from_api(_json(text)))
+    if nomad := nomadhcl.available():
+        api = nomadhcl.load(nomad, path, variables, files)
+        return _placed(path, text, lambda: from_api(api))
+    return _placed(path, text, lambda: from_api(hcljob.load(text, variables, hcl.assigned(files))))
+
+
+def _json(text: str) -> object:
     try:
         api = json.loads(text, parse_float=Decimal)
     except ValueError as why:
-        raise ConfigError([f"{path}: not JSON: {why}"]) from why
-    return from_api(api.get("Job", api))
+        raise ConfigError([f"not JSON: {why}"]) from why
+    return api.get("Job", api) if isinstance(api, dict) else api
+
+
+def _placed(path: Path, text: str, reading: Callable[[], Job]) -> Job:
+    try:
+        return reading()
+    except ConfigError as error:
+        raise ConfigError([places.placed(path, text, problem) for problem in error.problems]) from error
 
 
 def from_api(api: object) -> Job:
@@ -211,7 +229,7 @@ class _Reader:
             if key in _NOMADS[level]:
                 self._left[prefix + word(key)] = None
             else:
-                api.problem(f"{word(key)} is not known here")
+                api.problem(f"{word(key)} is not known here{suggestion(word(key), map(word, used | _NOMADS[level]))}")
 
     def _need(self, api: Fields) -> None:
         self._needs.extend(f"{api.where}: {word(key)}" for key in _NEEDED if key in api)

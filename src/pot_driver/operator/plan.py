@@ -54,7 +54,7 @@ class TaskPlan:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plans of `args.job`, as JSON if `args.json`; the exit status."""
-    job = jobfile.read(args.job, dict(args.var))
+    job = jobfile.read(args.job, dict(args.var), args.var_file)
     left_to_nomad = [*job.needs_nomad, *job.left_to_nomad]
     plans = list(plans_of(job, _plugin(agentfile.plugin_config(args.config))))
     if args.json:

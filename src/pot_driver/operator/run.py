@@ -5,45 +5,78 @@ Not here: what the plugin's host does (see `agent`), how things look (see `conso
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import tempfile
+import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pot_driver import __version__
 from pot_driver.errors import ConfigError, DriverError
-from pot_driver.operator import agentfile, installation, jobfile
+from pot_driver.operator import agentfile, installation, leftovers
 from pot_driver.operator.allocation import Allocation
+from pot_driver.operator.interrupts import Interrupts
+from pot_driver.operator.scratch import Scratch
 from pot_driver.operator.session import Session, TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+    from pathlib import Path
 
     from pot_driver.operator.console import Console
+    from pot_driver.operator.job import Job
+    from pot_driver.operator.leftovers import Leftovers
+
+INTERRUPTED = 130  # the shell's status for a Ctrl-C, here before any task was started
 
 
-async def run(path: Path, variables: Mapping[str, str], config: Path | None, console: Console) -> int:
-    """Run the job to its end; the status to exit with."""
-    job = jobfile.read(path, variables)
+async def run(job: Job, config: Path | None, console: Console, *, clean: bool = False) -> int:
+    """Run the job to its end; the status to exit with. `clean`: first remove what killed runs have left."""
     if job.needs_nomad:
         raise ConfigError([f"{what} needs Nomad: it cannot be run without" for what in job.needs_nomad])
-    pot = installation.find(agentfile.plugin_config(config))
-    console.title(f"pot-driver {__version__} runs {job.id} on {pot.label}")
-    for left in job.left_to_nomad:
-        console.note(f"left to Nomad: {left}")
-    with _scratch() as root:
-        allocations = [Allocation.place(job, group, root) for group in job.groups]
-        async with Session.open(pot, console) as session:
-            runs = _runs(session, allocations)
-            for allocation in allocations:
-                allocation.create()
-            try:
-                return await _Supervisor(session, runs).run()
-            finally:
-                for allocation in allocations:
-                    allocation.remove()
+    with Interrupts() as interrupts:
+        console.on_lost = interrupts.interrupt
+        pot = installation.find(agentfile.plugin_config(config))
+        console.title(f"pot-driver {__version__} runs {job.id} on {pot.label}")
+        for left in job.left_to_nomad:
+            console.note(f"left to Nomad: {left}")
+        found = leftovers.find(pot.state_dir)
+        wanted = bool(found) and (clean or _offered(found, console))
+        scratch = Scratch.make(leftovers.PREFIX)
+        try:
+            if wanted:
+                await found.end_plugins()
+            async with Session.open(pot, console, on_launch=scratch.remember) as session:
+                if wanted:
+                    await found.remove(session)
+                return await _run(job, session, scratch.path, interrupts)
+        finally:
+            scratch.remove()
+            if not wanted:
+                found.release()
+
+
+async def _run(job: Job, session: Session, root: Path, interrupts: Interrupts) -> int:
+    allocations = [Allocation.place(job, group, root) for group in job.groups]
+    runs = _runs(session, allocations)
+    try:
+        for allocation in allocations:
+            allocation.create()
+        supervisor = _Supervisor(session, runs)
+        with interrupts.acting(supervisor.interrupted):
+            return await supervisor.run()
+    finally:
+        for allocation in allocations:
+            allocation.remove()
+
+
+def _offered(found: Leftovers, console: Console) -> bool:
+    """Whether the person wants them removed; where there is none to ask, how it is done is told."""
+    console.problem("A run that was killed has left something:")
+    for text in [*(f"pot {task.pot_name}" for task in found.tasks), *(str(run.path) for run in found.runs)]:
+        console.problem(f"  {text}")
+    if not sys.stdin.isatty() or console.plain:
+        console.problem("pot-driver run --clean JOB removes it.")
+        return False
+    return input("Remove it? [Y/n] ").strip().lower() in {"", "y", "yes"}
 
 
 class _Supervisor:
@@ -57,9 +90,6 @@ class _Supervisor:
         self._interrupts = 0
 
     async def run(self) -> int:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._interrupted)
         try:
             for run in self._runs:
                 await self._start(run)
@@ -67,12 +97,9 @@ class _Supervisor:
         except BaseException:
             await self._abandon()
             raise
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
         ended = list(zip(self._started, statuses, strict=True))
         deciding = [status for run, status in ended if run.task.leader] or statuses
-        return next((status for status in deciding if status), 0)
+        return next((status for status in deciding if status), 0 if self._started else INTERRUPTED)
 
     async def _start(self, run: TaskRun) -> None:
         if self._interrupts:
@@ -102,7 +129,7 @@ class _Supervisor:
         self._session.console.title(", ".join(words))
         return status
 
-    def _interrupted(self) -> None:
+    def interrupted(self) -> None:
         """First as the job says, then at once."""
         self._interrupts += 1
         again = self._interrupts > 1
@@ -150,15 +177,3 @@ def _runs(session: Session, allocations: Iterable[Allocation]) -> list[TaskRun]:
     if problems:
         raise ConfigError(problems)
     return runs
-
-
-class _scratch:  # noqa: N801 - used as a function
-    """A directory that is gone afterwards, unless something is still mounted in it."""
-
-    def __enter__(self) -> Path:
-        self._path = Path(tempfile.mkdtemp(prefix="pot-driver-run."))
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._path.rmdir()

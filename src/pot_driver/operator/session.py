@@ -154,6 +154,7 @@ class TaskRun:
             await self._end_logs(0)
             raise
         self.handle = response.handle
+        self._port_map = dict(response.network_override.port_map)
         status = await self.session.agent.inspect_task(self.config.id)
         self.pot_name = status.driver.attributes.get("pot", "")
         self.waiting = self.session.group.create_task(self.session.agent.wait_task(self.handle))
@@ -172,9 +173,12 @@ class TaskRun:
         await self.session.agent.destroy_task(self.config.id)
 
     def places(self) -> list[str]:
-        """Where the task's ports answer."""
-        ports = self.config.resources.ports
-        return [f"port {port.label}: {port.host_ip}:{port.value}" + (f" → {port.to}" * (port.to > 0)) for port in ports]
+        """Where the task's ports answer, as the driver has forwarded them: a port_map goes before the job's `to`."""
+        return [
+            f"port {port.label}: {port.host_ip}:{port.value}" + (f" → {inside}" if inside else "")
+            for port in self.config.resources.ports
+            for inside in [self._port_map.get(port.label, max(0, port.to))]
+        ]
 
     async def _end_logs(self, grace_s: float) -> None:
         for pipe in self._logs:

@@ -150,6 +150,7 @@ def _make_datasets(pot: Pot, asked: _Asked) -> None:
         pot.debug(f"Create conf dir ({pot.root.conf(asked.name)})")
         os.makedirs(pot.root.conf(asked.name))
     pot.debug(f"Cloning {asked.base} with snap {asked.snapshot}")
+    conf.update_fscomp(pot.root, asked.base)
     tag = asked.snapshot or _last_snapshot(pot, base, asked)
     pot.debug(f"clone {names}/{base}@{tag} into {names}/{dataset}/m")
     try:
@@ -179,7 +180,9 @@ def _write_conf(pot: Pot, asked: _Asked, address: str) -> None:
     if dns_setting.startswith("custom:"):
         copy_file(dns_setting.removeprefix("custom:"), target + "/resolv.conf")
         dns_setting = "custom"
-    kept = [line for line in conf.lines(source + "/pot.conf") if not line.startswith(_NOT_INHERITED)]
+    kept = [
+        line for line in conf.lines(source + "/pot.conf") if not any(conf.matches(line, key) for key in _NOT_INHERITED)
+    ]
     host = pots.hostname(os.uname().nodename, asked.name, int(pot.config["POT_HOSTNAME_MAX_LENGTH"]))
     conf.write(
         target + "/pot.conf",

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 
-from pot_sim import conf, images, pots, zfs
+from pot_sim import conf, images, pots, signify, zfs
 from pot_sim.session import Pot
 from pot_sim.shell import Exit, complain, natural
 
@@ -34,6 +34,9 @@ def run(pot: Pot, args: list[str]) -> int:
         raise Exit(1)
     if asked.key and not os.access(asked.key, os.R_OK):
         pot.error(f"Signature key {asked.key} not found")
+        raise Exit(1)
+    if asked.key and not signify.installed(pot.root):
+        pot.error(signify.MISSING)
         raise Exit(1)
     snapshot = _snapshot(pot, asked)
     if snapshot is None:
@@ -121,8 +124,6 @@ def _export(pot: Pot, asked: _Asked, snapshot: str) -> bool:
 
 
 def _sign(pot: Pot, key: str, archive: str) -> bool:
-    from pot_sim import signify  # noqa: PLC0415 (only with a key)
-
     try:
         signify.sign(key, archive + images.HASH, archive + images.SIGNATURE)
     except signify.NotVerified as error:

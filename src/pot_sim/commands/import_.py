@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from pot_sim import conf, faults, fetch, images, pots, zfs
+from pot_sim import conf, faults, fetch, images, pots, signify, zfs
 from pot_sim.session import Pot
 from pot_sim.shell import Exit, complain
 
@@ -34,6 +34,9 @@ def run(pot: Pot, args: list[str]) -> int:
         raise Exit(pot.usage_error("import", f"pot {name} is already present"))
     if asked.pubkey and not os.access(asked.pubkey, os.R_OK):
         pot.error(f"Public key {asked.pubkey} not found")
+        raise Exit(1)
+    if asked.pubkey and not signify.installed(pot.root):
+        pot.error(signify.MISSING)
         raise Exit(1)
     pot.must_be_root()
     pot.info(f"importing {asked.pot} @ {asked.tag} as {name}")
@@ -101,8 +104,6 @@ def _get(pot: Pot, asked: _Asked, suffix: str) -> bool:
 
 
 def _signed(pot: Pot, asked: _Asked) -> bool:
-    from pot_sim import signify  # noqa: PLC0415 (only for signed images)
-
     if not _get(pot, asked, ".skein.sig"):
         return False
     try:
@@ -169,8 +170,9 @@ def _receive(pot: Pot, asked: _Asked, name: str, origin: str) -> None:
 def _refuse(pot: Pot, name: str) -> None:
     if faults.on(pot.root, "receive", name):
         raise images.ImageError("cannot receive: injected failure")
-    if faults.on(pot.root, "disk-full", name):
-        raise images.ImageError("cannot receive: out of space")
+    full = faults.value(pot.root, "disk-full", name)
+    if full is not None:
+        raise images.ImageError(f"cannot receive: {full or 'out of space'}")
 
 
 def _adapt(pot: Pot, name: str) -> None:

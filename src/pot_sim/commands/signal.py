@@ -9,7 +9,7 @@ import os
 import re
 import signal as signals
 
-from pot_sim import conf, jail, pots
+from pot_sim import conf, faults, jail, pots
 from pot_sim.commands.stop import main_pid_file
 from pot_sim.session import Pot
 from pot_sim.shell import Exit, complain, natural
@@ -45,7 +45,7 @@ def run(pot: Pot, args: list[str]) -> int:
     if not asked.pot:
         raise Exit(pot.usage_error("signal", "A pot name is mandatory"))
     problem = ""
-    if asked.signal.removeprefix("SIG") not in NAMES:
+    if asked.signal.removeprefix("SIG") not in NAMES or faults.on(pot.root, "signal", asked.pot):
         problem = f"Invalid signal, valid signals: {' '.join(NAMES)}"
     elif asked.pid and asked.pattern:
         problem = "Process ID and pattern match are mutually exclusive"

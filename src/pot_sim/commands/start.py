@@ -9,7 +9,7 @@ import os
 import signal
 import time
 
-from pot_sim import conf, etcfiles, launch, mounts, pots, status, zfs
+from pot_sim import conf, etcfiles, faults, launch, mounts, pots, status, zfs
 from pot_sim.session import Pot
 from pot_sim.shell import unquoted
 
@@ -79,6 +79,9 @@ def _may_start(pot: Pot, name: str) -> bool:
             "The framework is configured to run dual stack, "
             "but private-bridge are supported only on ipv4 - ipv6 ignored"
         )
+    if conf.get(pot.root, name, "vnet") == "true" and faults.on(pot.root, "vnet"):
+        pot.error("This kernel doesn't support VIMAGE! No vnet possible - abort")
+        return False
     if not pot.is_root():
         return False
     os.makedirs(pot.root.tmp, exist_ok=True)

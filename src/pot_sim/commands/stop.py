@@ -10,7 +10,7 @@ import time
 
 from pot_sim import conf, epair, etcfiles, hooks, mounts, pots, status
 from pot_sim.session import Pot
-from pot_sim.shell import Exit, complain, unquoted
+from pot_sim.shell import Exit, complain, natural, unquoted
 
 _NOTICE_STEP_S = 0.02
 _NOTICE_STEPS = 15
@@ -74,11 +74,14 @@ def _end_jail_and_network(pot: Pot, name: str, interfaces: str) -> None:
 def _end_jail(pot: Pot, name: str) -> None:
     from pot_sim import jail  # noqa: PLC0415
 
-    timeout = conf.get(pot.root, name, "pot.attr.stop_timeout")
+    timeout = conf.get(pot.root, name, "pot.attr.stop_timeout") or "10"
+    if not natural(timeout):  # jail(8) reads that as its configuration, and ends nothing
+        complain(f'jail: {name}: stop.timeout: non-integer value "{timeout}"')
+        return
     jail.remove(
         pot.root,
         name,
-        stop_timeout=float(timeout or 10),
+        stop_timeout=float(timeout),
         exec_stop=conf.get_string(pot.root, name, "pot.attr.exec_stop"),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from pot_sim import faults, registry
+from pot_sim import dying, faults, registry
 from pot_sim import root as roots
 from pot_sim.shell import Exit, Options, complain, end, write
 
@@ -58,7 +58,7 @@ def _run(root: Root, args: list[str]) -> None:
             raise Exit(1)
         flags.add(letter)
         wanted = value if letter == "j" else wanted
-    jails = _found(root, wanted) if "j" in flags else _all(root)
+    jails = _found(root, wanted, flags) if "j" in flags else _all(root, flags)
     parameters = _parameters(options.rest, flags)
     for parameter in parameters:
         if parameter not in _CONSTANT and parameter not in _ALL:
@@ -72,26 +72,36 @@ def _run(root: Root, args: list[str]) -> None:
         _print_table(jails, "Name" if "N" in flags else "JID")
 
 
-def _all(root: Root) -> list[dict[str, str]]:
+def _all(root: Root, flags: set[str]) -> list[dict[str, str]]:
     found = [
         _jail(name, record) for name in registry.recorded(root.run) if (record := registry.running(root.run, name))
     ]
+    if "d" in flags:
+        found += [_dying(root, name) for name in dying.names(root)]
     return sorted(found, key=lambda jail: int(jail["jid"]))
 
 
-def _found(root: Root, wanted: str) -> list[dict[str, str]]:
-    """A word of digits is always a jid."""
-    if wanted.isdecimal():
-        found = [jail for jail in _all(root) if jail["jid"] == wanted]
-        if not found:
-            complain(f"jls: jail {wanted} not found")
-            raise Exit(1)
-        return found
-    record = registry.running(root.run, wanted)
-    if record is None:
-        complain(f'jls: jail "{wanted}" not found')
+def _found(root: Root, wanted: str, flags: set[str]) -> list[dict[str, str]]:
+    """A word of digits is always a jid. What is dying is shown only with -d."""
+    key, shown = ("jid", wanted) if wanted.isdecimal() else ("name", f'"{wanted}"')
+    found = [jail for jail in _all(root, flags) if jail[key] == wanted][:1]
+    if not found:
+        fades = any(jail[key] == wanted for jail in _all(root, {"d"}))
+        complain(f"jls: jail {shown} " + ("is dying" if fades else "not found"))
         raise Exit(1)
-    return [_jail(wanted, record)]
+    return found
+
+
+def _dying(root: Root, name: str) -> dict[str, str]:
+    return {
+        **dict.fromkeys((*_VERBOSE, *_ALL), ""),
+        **_CONSTANT,
+        "jid": dying.jid(root, name),
+        "name": name,
+        "path": root.m(name),
+        "dying": "true",
+        "persist": "false",
+    }
 
 
 def _jail(name: str, record: registry.Record) -> dict[str, str]:

@@ -68,6 +68,7 @@ def _add(root: Root, rule: str, _human: bool) -> int:  # noqa: FBT001
     if len(parts) == 4 and parts[0] == "jail" and parts[1] and parts[2] in limits.RESOURCES and parts[3] in _ACTIONS:
         try:
             limits.add_rule(root, f"{head}={amount.removesuffix('/jail')}")
+            limits.obey(root, parts[1])
         except ValueError:
             pass
         else:

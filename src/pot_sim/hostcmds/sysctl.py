@@ -25,7 +25,6 @@ _CONSTANT = {
     "hw.pagesize": str(os.sysconf("SC_PAGE_SIZE")),
     "kern.features.inet": "1",
     "kern.features.inet6": "1",
-    "kern.features.vimage": "1",
     "kern.osreldate": OSRELDATE,
     "kern.osrelease": RELEASE,
     "kern.ostype": "FreeBSD",
@@ -139,5 +138,6 @@ _VALUES: dict[str, Callable[[Root], str | None]] = {
     "kern.argmax": _argmax,
     "kern.boottime": _boottime,
     "kern.hostname": lambda _: os.uname().nodename,
+    "kern.features.vimage": lambda root: None if faults.on(root, "vnet") else "1",
     "kern.racct.enable": _racct,
 }
