@@ -19,7 +19,7 @@ class ConfigError(DriverError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(self.problems))
+        super().__init__("\n".join(self.problems))  # Nomad keeps line breaks in its events
 
 
 class TaskNotFound(DriverError):  # noqa: N818 - the field's word

@@ -71,7 +71,7 @@ async def test_a_wrong_configuration_is_refused_by_name(host: Plugin, driver: An
         await host.base.SetConfig(base.SetConfigRequest())
 
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert refused.value.details() == 'gc.image_delay: "soon" is no duration; pot: must not be empty'
+    assert refused.value.details() == 'gc.image_delay: "soon" is no duration\npot: must not be empty'
 
 
 async def test_a_task_arrives_whole_and_its_handle_echoes_it(host: Plugin, driver: Any) -> None:

@@ -163,7 +163,9 @@ class Lives:
             log.info("this task was begun before", task_id=task.id, pot=task.pot_name, found=found.value)
             if found is Fate.KEPT:
                 await start.until_running(host, record)
-            if found is not Fate.LOST and (found is not Fate.ENDED or host.homes.of(task.pot_name).began):
+            if found is not Fate.LOST and (
+                found is not Fate.ENDED or await start.has_begun(host.homes.of(task.pot_name))
+            ):
                 return record
         if host.homes.of(task.pot_name).exists or (await host.paths()).pot(task.pot_name).exists():
             await undo(host, task.record)

@@ -44,6 +44,7 @@ log = structlog.get_logger()
 
 WANTED_POLL_S = 1.0
 SLOT_S = 5.0  # for how long a start that waits for its app keeps others from starting
+MARK_S = 10.0  # for the keeper's note that the task's script has run
 LOOK_S = 1.0  # between two looks at pot's own state, where the task's script says nothing
 
 
@@ -127,11 +128,24 @@ async def until_running(host: Host, record: TaskRecord) -> None:
     finally:
         starting.close()
         alive.close()
-    if alive.over and not home.began:
+    if alive.over and not await has_begun(home):
         if home.exit_record() is None:
             raise TryAgain(f"cannot start pot {record.pot_name}: its keeper was killed")
         words = ends.words(home) or "pot said nothing"
         raise kind_of(words)(f"cannot start pot {record.pot_name}: the jail did not start: {words}")
+
+
+async def has_begun(home: Home) -> bool:
+    """Whether the script of a task that is over has run: what it said may be written down a moment after its end."""
+    starting = Watch(home.starting)
+    try:
+        async with asyncio.timeout(MARK_S):
+            await starting.ended()
+    except TimeoutError:
+        log.warning("it is not known whether the task's script has run", home=str(home.path))
+    finally:
+        starting.close()
+    return home.began
 
 
 async def _first_of(one: Watch, other: Watch, seconds: float) -> None:
