@@ -19,7 +19,7 @@ One per line in `ROOT/etc/faults`, or separated by `;` in the variable POT_SIM_F
     signal                  `pot signal` refuses every name, as on FreeBSD 12
     mount                   mounting a host directory fails
     resolv                  the host has no /etc/resolv.conf
-    jail                    jail(8) refuses to create the jail
+    jail [TEXT]             jail(8) refuses to create the jail, with these words (default: jail_set: Invalid argument)
     epair                   no network interface for the pot
     pfctl                   pf rejects the redirection of exported ports
     pf                      pf is off, or has no anchors for pot: exported ports do not answer, and nobody says so

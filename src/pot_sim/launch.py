@@ -123,8 +123,9 @@ def _write_command(pot: Pot, name: str, *, scripted: bool) -> list[str]:
 
 def _create_jail(pot: Pot, name: str, params: list[str], uplinks: uplink.Uplinks, *, persistent: bool) -> None:
     """Failing is no reason for pot to stop: the command will not find its jail."""
-    if faults.on(pot.root, "jail", name):
-        complain("jail: jail_set: Invalid argument")
+    refused = faults.value(pot.root, "jail", name)
+    if refused is not None:
+        complain(f"jail: {refused or 'jail_set: Invalid argument'}")
         return
     mounted_at = [mounts.real_target(pot.root, name, entry.target) for entry in mounts.entries(pot, name)]
     if pot.root.m(name) in mounted_at:

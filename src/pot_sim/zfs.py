@@ -83,9 +83,10 @@ def receive(root: Root, dataset: str, tag: str, origin: str, fill: Callable[[str
     """`zfs receive`: the dataset and its child with one snapshot and what `fill` puts there; whole, or not at all."""
     if exists(root, dataset):
         raise ZfsError(f"cannot receive new filesystem stream: destination '{dataset}' exists")
-    place, kept = f"{root.fs}/receiving", f"{root.zfs}/receiving"
-    for left in (place, kept):  # by one that was killed
-        remove(left)
+    work = f"receiving/{os.path.basename(dataset)}.{os.getpid()}"
+    place, kept = f"{root.fs}/{work}", f"{root.zfs}/{work}"
+    for parent in (os.path.dirname(place), os.path.dirname(kept)):
+        _forget_killed(parent)
     try:
         os.makedirs(place)
         fill(place)
@@ -96,12 +97,22 @@ def receive(root: Root, dataset: str, tag: str, origin: str, fill: Callable[[str
             copy(f"{place}/{entry}", f"{kept}/{target}")
         if origin:
             _write(f"{kept}/{CHILD}/origin", origin)
+        if exists(root, dataset):  # another one was faster
+            raise ZfsError(f"cannot receive new filesystem stream: destination '{dataset}' exists")
         remove(mountpoint(root, dataset))
         os.rename(place, mountpoint(root, dataset))
         os.rename(kept, _meta(root, dataset))
     finally:
         for left in (place, kept):
             remove(left)
+
+
+def _forget_killed(parent: str) -> None:
+    """Drop what receivers that are gone left half done."""
+    os.makedirs(parent, exist_ok=True)
+    for entry in os.listdir(parent):
+        if not os.path.isdir("/proc/" + entry.rpartition(".")[2]):
+            remove(f"{parent}/{entry}")
 
 
 def rollback(root: Root, dataset: str, tag: str) -> None:

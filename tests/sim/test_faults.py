@@ -98,3 +98,28 @@ def test_the_simulator_says_its_version() -> None:
         [sys.executable, "-m", "pot_sim", "--version"], capture_output=True, text=True, check=True, env={}
     )
     assert said.stdout == f"pot-sim {__version__}\n"
+
+
+def test_an_image_without_a_password_database_has_no_jail(sim: Simulator) -> None:
+    name = sim.prepare("p", "sleep 300")
+    faulty(sim, "jail getpwnam: No such file or directory")
+    started = sim.pot("start", name)
+    assert started.status == 125
+    assert "jail: getpwnam: No such file or directory" in started.err
+    assert sim.ok(f"last-run-stats -p {name}").out == '{ "ExitCode": 1 }\n'
+
+
+def test_images_are_received_side_by_side(sim: Simulator) -> None:
+    images = Path(sim.images.removeprefix("file://"))
+    for suffix in ("", ".meta", ".skein"):
+        for tag in ("1", "2"):
+            (sim.host / f"web_{tag}.xz{suffix}").write_bytes((images / f"web_1.0.xz{suffix}").read_bytes())
+    half = Path(sim.root.fs, "receiving/killed.4194304")
+    half.mkdir(parents=True)
+    argv = ("import", "-p", "web", "-U", f"file://{sim.host}", "-t")
+    running = [sim.background(*argv, tag) for tag in ("1", "2", "1")]
+    for each in running:
+        each.ended()
+    for tag in ("1", "2"):
+        assert sim.ok(f"info -p web_{tag}").out
+    assert list(half.parent.iterdir()) == []
