@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pot_driver.pot.cli import Pot
     from pot_driver.process import Child
 
-EXEC_SCRIPT = "/secrets/.pot/exec.sh"  # in the pot
 OUTPUT_LIMIT = 64 * 1024  # of each stream of a command that is not streamed; Nomad uses 4 KiB
 TERMINAL = (24, 80)  # until the client tells its size
 DRAIN_S = 0.5  # silence after a command's end: who still holds its output is a daemon it left behind
@@ -35,10 +34,10 @@ _REFUSAL = b"###>  The pot is not running"
 log = structlog.get_logger()
 
 
-async def run(pot: Pot, pot_name: str, command: Sequence[str], timeout_s: float, *, script: bool = True) -> ExecResult:
+async def run(pot: Pot, pot_name: str, command: Sequence[str], timeout_s: float, *, script: str | None) -> ExecResult:
     """Run a command to its end, 0 = without a time limit. On TimedOut it is dead, with all its children.
 
-    `script`: whether the task has an `exec.sh`.
+    `script`: what runs commands as the task does, as the pot sees it.
     """
     done = await pot.processes.run(
         (pot.executable, *_argv(pot_name, command, script=script)),
@@ -57,7 +56,7 @@ async def stream(
     setup: ExecSetup,
     requests: AsyncIterator[ExecInput],
     *,
-    script: bool = True,
+    script: str | None,
 ) -> AsyncGenerator[ExecOutput, None]:
     """Run a command whose user is there: output as it comes, closes, and the exit, alone and last.
 
@@ -168,12 +167,12 @@ class _Session:
         await self.outputs.put(ExecOutput(exit=ExitResult(exit_code=_exit_code(status))))
 
 
-def _argv(pot_name: str, command: Sequence[str], *, script: bool, tty: bool = False) -> tuple[str, ...]:
+def _argv(pot_name: str, command: Sequence[str], *, script: str | None, tty: bool = False) -> tuple[str, ...]:
     if not command or not command[0]:
         raise ConfigError(["the command to execute is empty"])
     if any("\0" in word for word in command):
         raise ConfigError(["the command to execute contains a NUL character"])
-    through = ("/bin/sh", EXEC_SCRIPT) if script else ()
+    through = ("/bin/sh", script) if script else ()
     return exec_command(pot_name, (*through, *command), terminal=tty).argv
 
 

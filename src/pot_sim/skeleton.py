@@ -18,7 +18,7 @@ _DIRECTORIES = ("dev", "etc", "mnt", "opt", "proc", "root", "tmp", "usr", "var/d
 _OPEN = ("tmp", "var/tmp")
 _FROM_HOST = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "services", "protocols", "localtime")
 # The host's own lie over these in a jail; who looks into the root of a stopped pot sees that they are there.
-_PROGRAMS = ("/bin/sh", "/bin/realpath", "/bin/cp", "/bin/ls", "/usr/bin/id", "/usr/sbin/chroot")
+_PROGRAMS = ("/bin/sh", "/bin/realpath", "/bin/cp", "/bin/ls", "/usr/bin/env", "/usr/bin/id", "/usr/sbin/chroot")
 _FILES = {
     "etc/passwd": """\
 root:*:0:0:Charlie &:/root:/bin/sh
@@ -26,6 +26,7 @@ daemon:*:1:1:Owner of many system processes:/root:/usr/sbin/nologin
 www:*:80:80:World Wide Web Owner:/nonexistent:/usr/sbin/nologin
 nobody:*:65534:65534:Unprivileged user:/nonexistent:/usr/sbin/nologin
 """,
+    "etc/pwd.db": "",  # FreeBSD's hashed form of the accounts, which jail(8) wants to see
     "etc/group": "wheel:*:0:root\ndaemon:*:1:\ntty:*:4:\nwww:*:80:\nnogroup:*:65533:\nnobody:*:65534:\n",
     "etc/hosts": "::1 localhost\n127.0.0.1 localhost\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",

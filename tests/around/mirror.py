@@ -144,7 +144,7 @@ class Cache:
     def imported(self, name: str) -> None:
         """Let pot have it."""
         self.store_paths.conf_dir(name).mkdir(parents=True)
-        self.store_paths.root(name).mkdir()
+        (self.store_paths.root(name) / "bin").mkdir(parents=True)
         self.store_paths.conf(name).touch()
 
     def files(self) -> list[str]:

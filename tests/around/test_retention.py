@@ -57,6 +57,7 @@ class StoringHost:
         conf = (await self.paths()).conf(image_pot(pot, "1.0"))
         conf.parent.mkdir(parents=True, exist_ok=True)
         conf.touch()
+        ((await self.paths()).root(image_pot(pot, "1.0")) / "bin").mkdir(parents=True, exist_ok=True)
 
     def imported(self) -> set[str]:
         """What pot has."""

@@ -39,13 +39,13 @@ def start() -> list[Step]:
         copy=("/etc/passwd:/etc/copied",),
         extra_hosts=("here:10.0.0.1",),
     )
-    *before, last = plan.build(spec.build(request, options, decode_plugin(b""))).commands
+    *before, last = plan.build(spec.build(request, options, decode_plugin(b""), look=False)).commands
     return _numbered([*(f"pot {step.verb}" for step in before), "keeper", f"pot {last.verb}"])
 
 
 def stopped() -> list[Step]:
     """StopTask with a kill_signal which the app ignores."""
-    return _numbered(f"pot {step.verb}" for step in stop.commands("pot", 1))
+    return _numbered(f"pot {step.verb}" for step in stop.commands("pot"))
 
 
 def destroyed() -> list[Step]:

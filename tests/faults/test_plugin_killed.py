@@ -66,6 +66,7 @@ def ids(cases: list[tuple[Step, str]]) -> list[str]:
 async def test_the_lists_of_steps_are_what_is_called(stage: Stage) -> None:
     async with stage() as scene:
         run = scene.place(QUIET, config=steps.JOB)
+        await scene.without_image()
         await scene.start(run)
         assert scene.wire.calls == [word for word, _ in steps.start()]
 
@@ -74,7 +75,7 @@ async def test_the_lists_of_steps_are_what_is_called(stage: Stage) -> None:
         scene.wire.forget()
         await scene.stop(run, 2, "SIGINT")
         await scene.wait(run)
-        assert scene.wire.calls == [*(word for word, _ in steps.stopped()), "jls"]
+        assert scene.wire.calls == ["jls", *(word for word, _ in steps.stopped()), "jls"]  # the first to signal it
 
         scene.wire.forget()
         await scene.destroy(run)
@@ -85,6 +86,7 @@ async def test_the_lists_of_steps_are_what_is_called(stage: Stage) -> None:
 async def test_start_asked_again_after_a_crash_makes_one_pot(stage: Stage, step: Step, how: str) -> None:
     async with stage() as scene:
         run = scene.place(GATED, config=steps.JOB)
+        await scene.without_image()
         async with killed_at(scene, step, how, scene.start(run)):
             await scene.launch()
             run.listen()
@@ -101,6 +103,7 @@ async def test_a_start_that_an_agent_forgot_goes_when_the_task_is_started_anew(
 ) -> None:
     async with stage() as scene:
         forgotten = scene.place(GATED, config=steps.JOB)
+        await scene.without_image()
         async with killed_at(scene, step, how, scene.start(forgotten)):
             await scene.launch()
             run = scene.place(after=forgotten)

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.namespaces, pytest.mark.slow, pytest.mark.timeout(300)]
 
-# pot does the work of prepare and copy for one pot at a time.
-SHORT = {"quick": "6s", "prepare": "25s", "copy": "25s", "start": "10s", "stop": "6s", "destroy": "10s"}
-# What pot cannot be caught at: a lie about something that is true.
-HARMLESS_LIES = {"pot info"}
+# pot imports and clones one pot at a time.
+SHORT = {"quick": "6s", "prepare": "25s", "start": "10s", "stop": "6s", "destroy": "10s"}
 
 
 async def refused(scene: Scene, run: Run) -> str:
@@ -36,11 +34,12 @@ async def test_whatever_fails_in_a_start_is_said_and_undone(stage: Stage) -> Non
     async with stage() as scene:
         run = scene.place(GATED, config=steps.JOB)
         for word, number in steps.start():
+            await scene.without_image()
             scene.wire.forget()
             scene.wire.set(word, "fail", nth=number)
             run = scene.place(after=run)
             words = await refused(scene, run)
-            assert "no such luck" in words or word in {"pot info", "keeper"}, (word, words)
+            assert "no such luck" in words or word == "keeper", (word, words)
             assert scene.left() == []
         await goes_on(scene, run)
 
@@ -49,8 +48,7 @@ async def test_whatever_lies_in_a_start_is_found_out_and_undone(stage: Stage) ->
     async with stage() as scene:
         run = scene.place(GATED, config=steps.JOB)
         for word, number in steps.start():
-            if word in HARMLESS_LIES:
-                continue
+            await scene.without_image()
             scene.wire.forget()
             scene.wire.set(word, "lie", nth=number)
             run = scene.place(after=run)
@@ -62,6 +60,7 @@ async def test_whatever_lies_in_a_start_is_found_out_and_undone(stage: Stage) ->
 @pytest.mark.parametrize("how", ["hang", "late hang"])
 async def test_whatever_hangs_in_a_start_is_ended_in_time_and_undone(stage: Stage, how: str) -> None:
     words = dict.fromkeys(word for word, _ in steps.start() if (word, how) != ("pot start", "late hang"))
+    del words["pot import"]  # is done once for all
     async with stage(timeouts=SHORT, max_parallel_starts=len(words)) as scene:
         runs = {word: scene.place(GATED, config=steps.JOB) for word in words}
         for word, run in runs.items():
@@ -72,6 +71,17 @@ async def test_whatever_hangs_in_a_start_is_ended_in_time_and_undone(stage: Stag
         for word, refusal in refusals.items():
             said = refusal.result()
             assert "took longer than" in said or "did not get as far" in said, (word, said)
+        assert scene.left() == []
+        await goes_on(scene, run)
+
+
+@pytest.mark.parametrize("how", ["hang", "late hang"])
+async def test_an_import_that_hangs_is_ended_in_time_and_done_anew(stage: Stage, how: str) -> None:
+    async with stage(timeouts=SHORT | {"prepare": "8s"}) as scene:
+        run = scene.place(GATED)
+        await scene.without_image()
+        scene.wire.set("pot import", how)
+        assert "took longer than" in await refused(scene, run)
         assert scene.left() == []
         await goes_on(scene, run)
 
@@ -93,17 +103,6 @@ async def test_what_pot_starts_a_task_without_is_told(stage: Stage) -> None:
         await run.tell(0)
         await scene.wait(run)
         await scene.destroy(run)
-
-
-async def test_what_a_killed_set_hosts_left_is_in_nobodys_way(stage: Stage) -> None:
-    async with stage() as scene:
-        left = Path(scene.root.tmp, "pot-set-hosts")
-        left.touch()
-
-        ended = await scene.run("grep -q 10.0.0.1 /etc/hosts", config={"extra_hosts": ["db:10.0.0.1"]})
-
-        assert ended.result.exit_code == 0
-        assert not left.exists()
 
 
 async def goes_on(scene: Scene, run: Run) -> None:

@@ -15,7 +15,7 @@ from pot_driver import plan, spec
 from pot_driver.config import decode_plugin
 from pot_driver.errors import ConfigError
 from pot_driver.model import Port, Resources, TaskConfig
-from pot_driver.plan import Plan
+from pot_driver.plan import Plan, compose
 from pot_driver.pot.parse import PotConf
 from pot_driver.spec import TaskSpec
 
@@ -81,9 +81,21 @@ class Job:
         return only
 
     def script(self, name: str, image_command: str | None = None, network_type: str = "public-bridge") -> str:
-        files = plan.task_files(self.spec(), image_command, PotConf(network_type=network_type))
-        (content,) = [file.content for file in files if file.path.endswith(f"/{name}")]
+        files = plan.task_files(self.spec(), image_command, (), PotConf(network_type=network_type))
+        (content,) = [file.content for file in files if file.name == name]
         return content.decode()
+
+    def conf(self) -> dict[str, list[str]]:
+        """What the driver would write to pot.conf: the values of each key."""
+        found: dict[str, list[str]] = {}
+        for line in compose.preview(self.spec()).pot_conf.splitlines():
+            key, _, value = line.partition("=")
+            found.setdefault(key, []).append(value)
+        return found
+
+    def fscomp(self) -> list[str]:
+        """What the driver would write to fscomp.conf, but for its own scripts."""
+        return compose.preview(self.spec()).fscomp_conf.splitlines()[1:]
 
 
 def make_alloc_dir(path: Path) -> Path:

@@ -80,7 +80,7 @@ def test_a_signature_is_the_jobs_or_the_nodes(job):
     (job.local / "team.pub").write_text("x")
     assert job.plan().image.signature_pubkey is None
     job.plugin_with(signature_pubkey="/etc/node.pub")
-    assert job.plan().prepare.argv[-2:] == ("-C", "/etc/node.pub")
+    assert job.plan().import_image.argv[-2:] == ("-C", "/etc/node.pub")
     job.config_with(signature_pubkey="local/team.pub")
     assert job.plan().image.signature_pubkey == f"{job.local}/team.pub"
 
@@ -96,15 +96,20 @@ def test_a_node_that_requires_signatures_takes_no_other_key(job):
 def test_attributes_are_set_as_pot_stores_them(job):
     job.config_with(attributes=["devfs_ruleset:3", "raw_sockets: true", "sysvshm:inherit", "exec_stop:sh -c a:b"])
 
-    steps = [argv[3:] for argv in argvs(job) if argv[0] == "set-attribute"]
+    conf = job.conf()
 
-    assert steps == [
-        ("-A", "prunable", "-V", "NO"),
-        ("-A", "devfs_ruleset", "-V", "3"),
-        ("-A", "raw_sockets", "-V", "YES"),
-        ("-A", "sysvshm", "-V", "inherit"),
-        ("-A", "exec_stop", "-V", "sh -c a:b"),
-    ]
+    assert conf["pot.attr.devfs_ruleset"] == ["3"]
+    assert conf["pot.attr.raw_sockets"] == ["YES"]
+    assert conf["pot.attr.sysvshm"] == ["inherit"]
+    assert conf["pot.attr.exec_stop"] == ["sh -c a:b"]
+
+
+def test_what_the_driver_relies_on_is_always_set(job):
+    conf = job.conf()
+
+    assert conf["pot.cmd"] == ["/bin/sh /.pot-driver/start.sh"]
+    for name, value in (("persistent", "NO"), ("no-rc-script", "YES"), ("prunable", "NO"), ("no-tmpfs", "YES")):
+        assert conf[f"pot.attr.{name}"] == [value]
 
 
 @pytest.mark.parametrize(
@@ -151,26 +156,27 @@ def test_nodes_can_say_which_attributes_jobs_may_set(job):
 def test_exec_stop_takes_any_command(job):
     job.config_with(exec_stop="A=1; echo \"$A\"\necho 'done'")
 
-    assert ("-A", "exec_stop", "-V", "/bin/sh /secrets/.pot/stop.sh") in [argv[3:] for argv in argvs(job)]
-    assert job.script("stop.sh").endswith(". /secrets/.pot/env.sh\nA=1; echo \"$A\"\necho 'done'\n")
+    assert job.conf()["pot.attr.exec_stop"] == ["/bin/sh /.pot-driver/stop.sh"]
+    assert job.script("on-stop.sh").endswith(". /.pot-driver/env.sh\nA=1; echo \"$A\"\necho 'done'\n")
 
 
 @pytest.mark.parametrize(
     ("resources", "limits"),
     [
         (Resources(), None),
-        (Resources(memory_mb=64), ("-M", "64M")),
-        (Resources(memory_mb=64, memory_max_mb=128), ("-M", "128M")),
+        (Resources(memory_mb=64), ("64M", None)),
+        (Resources(memory_mb=64, memory_max_mb=128), ("128M", None)),
         (Resources(memory_mb=64, memory_max_mb=-1), None),
-        (Resources(memory_mb=64, cpuset_cpus="2,3"), ("-C", "2", "-M", "64M")),
-        (Resources(cpuset_cpus="0-3,7"), ("-C", "5")),
-        (Resources(memory_mb=64, memory_max_mb=-1, cpuset_cpus="1"), ("-C", "1")),
+        (Resources(memory_mb=64, cpuset_cpus="2,3"), ("64M", "2")),
+        (Resources(cpuset_cpus="0-3,7"), (None, "5")),
+        (Resources(memory_mb=64, memory_max_mb=-1, cpuset_cpus="1"), (None, "1")),
     ],
 )
-def test_limits_are_one_command_or_none(job, resources, limits):
-    found = [argv[3:] for argv in argvs(job.task_with(resources=resources)) if argv[0] == "set-rss"]
+def test_limits_are_those_of_the_resources(job, resources, limits):
+    conf = job.task_with(resources=resources).conf()
 
-    assert found == ([limits] if limits else [])
+    found = tuple(conf.get(key, [None])[0] for key in ("pot.rss.memory", "pot.rss.cpus"))
+    assert found == (limits or (None, None))
 
 
 def test_root_needs_no_change_of_user(job):
@@ -183,7 +189,16 @@ def test_another_user_is_taken_on_before_the_command_and_by_alloc_exec(job):
 
     assert "set -- -u 'www'" in job.script("start.sh")
     assert "set -- -u 'www'" in job.script("exec.sh")
-    assert job.plan().programs == ("/bin/sh", "/bin/realpath", "/usr/sbin/chroot", "/usr/bin/id")
+    assert job.plan().programs == ("/bin/sh", "/usr/sbin/chroot", "/usr/bin/id")
+
+
+def test_nothing_of_a_tasks_environment_is_read_before_its_user_has_changed(job):
+    job.task_with(user="www", env={"LD_PRELOAD": "/local/x.so"}).config_with(exec_stop="x")
+
+    for name in ("start.sh", "exec.sh", "stop.sh"):
+        text = job.script(name)
+        assert "/env.sh" not in text
+        assert text.endswith('exec /usr/sbin/chroot "$@"\n')
 
 
 @pytest.mark.parametrize("user", ["-x", "a b", "www:www", "$(id)", "x" * 33])

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from pot_driver.model import Device, Mount, TaskConfig
-from pot_driver.plan import build
-
-
-def mount_ins(job) -> list[tuple[str, ...]]:
-    return [step.argv[3:] for step in job.plan().steps if step.verb == "mount-in"]
 
 
 def test_the_tasks_own_directories_are_always_mounted(job):
     task: TaskConfig = job.request
 
-    assert mount_ins(job) == [
-        ("-d", task.local_dir, "-m", "/local"),
-        ("-d", task.secrets_dir, "-m", "/secrets"),
-        ("-d", task.shared_dir, "-m", "/alloc"),
-    ]
+    assert job.fscomp() == [f"{task.local_dir} /local", f"{task.secrets_dir} /secrets", f"{task.shared_dir} /alloc"]
 
 
 @pytest.mark.parametrize(
@@ -37,9 +24,7 @@ def test_the_tasks_own_directories_are_always_mounted(job):
     ],
 )
 def test_ro_and_rw_are_what_they_say(job, option, text, read_only):
-    last = mount_ins(job.config_with(**{option: [text]}))[-1]
-
-    assert last == ("-d", "/etc", "-m", "/x", *(["-r"] if read_only else []))
+    assert job.config_with(**{option: [text]}).fscomp()[-1] == f"/etc /x{' ro' if read_only else ''}"
 
 
 @pytest.mark.parametrize(
@@ -97,21 +82,15 @@ def test_a_task_name_with_a_blank_is_refused_with_the_cause(job):
 
 def test_copies_may_have_blanks(job):
     (job.local / "a b").write_text("x")
-    steps = job.config_with(copy=["local/a b:/x y"]).plan().steps
+    (copy,) = job.config_with(copy=["local/a b:/x y"]).spec().copies
 
-    assert ("-s", f"{job.local}/a b", "-d", "/x y", "-c") in [s.argv[3:] for s in steps]
+    assert (copy.source.path, copy.destination) == (f"{job.local}/a b", "/x y")
 
 
 def test_a_copy_to_a_directory_spelled_with_a_slash_goes_into_it(job):
     spec = job.config_with(copy=["/etc/passwd:/root/"]).spec()
 
     assert spec.copies[0].destination == "/root/passwd"
-
-
-def test_a_copied_directory_must_not_exist_in_the_image(job):
-    (job.local / "d").mkdir()
-
-    assert job.config_with(copy=["local/d:/srv/d", "/etc/passwd:/p"]).plan().new_directories == ("/srv/d",)
 
 
 def test_outer_mounts_come_before_inner_ones(job):
@@ -130,9 +109,9 @@ def test_volumes_of_the_group_are_mounted_with_their_mode(job, tmp_path):
         Mount(task_path="/ro", host_path="/etc", readonly=True),
     )
 
-    found = mount_ins(job.task_with(mounts=mounts).plugin_with(volumes={"enabled": False}))
+    found = job.task_with(mounts=mounts).plugin_with(volumes={"enabled": False}).fscomp()
 
-    assert found[-2:] == [("-d", f"{tmp_path}/db", "-m", "/db"), ("-d", "/etc", "-m", "/ro", "-r")]
+    assert found[-2:] == [f"{tmp_path}/db /db", "/etc /ro ro"]
 
 
 def test_a_volume_and_a_mount_on_one_place_are_refused(job):
@@ -152,33 +131,40 @@ def test_devices_are_refused_with_the_way_out(job):
     assert "devfs_ruleset" in problem
 
 
-def pot_refuses(directory: str, lines: str) -> bool:
-    """Do as pot does: look for the name and a blank, as a basic regular expression, anywhere in the lines."""
-    return bool(re.search(f"{re.escape(directory)} ".replace(r"\.", "."), lines))
+@pytest.mark.parametrize("inside", ["/.pot-driver", "/.pot-driver/x", "/.pot-driver/start.sh"])
+def test_nothing_covers_the_drivers_scripts(job, inside):
+    assert "the driver's own scripts are mounted there" in job.config_with(mount=[f"/etc:{inside}"]).problem()
+    assert "the driver's own scripts" in job.config_with(mount=[], copy=[f"/etc/passwd:{inside}"]).problem()
 
 
-PATHS = st.lists(st.sampled_from(["data", "mnt", "x", "a.b", "aXb"]), min_size=1, max_size=3).map(
-    lambda p: "/" + "/".join(p)
-)
+def test_what_the_group_shares_is_neither_mounted_again_nor_mounted_on(job):
+    """Another task could put a link in its place before pot mounts."""
+    (job.alloc_dir / "alloc/www").mkdir()
+    problem = job.config_with(mount=["../alloc/www:/www"]).problem()
+    assert problem.endswith("other tasks of the group can replace it; the pot has it as /alloc/www already")
+    assert "other tasks, which can replace" in job.config_with(mount=["/etc:/alloc/x"]).problem()
 
 
-@given(st.lists(st.tuples(PATHS, PATHS, st.booleans()), max_size=6, unique_by=lambda m: m[1]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_pot_takes_every_directory_for_a_new_one(still_job, wanted):
-    """The same one twice, one that ends like another, one called like a mount point: pot's check passes."""
-    still_job.config["mount"] = [f"{source}:{inside}" for source, inside, ro in wanted if not ro]
-    still_job.config["mount_read_only"] = [f"{source}:{inside}" for source, inside, ro in wanted if ro]
-    planned = build(still_job.spec(look=False))
+@pytest.mark.parametrize("path", [".", "./", "local/.."])
+def test_the_whole_task_directory_is_not_mounted(job, path):
+    assert "holds more than the task may see" in job.config_with(mount=[f"{path}:/td"]).problem()
 
-    lines = ""
-    for step in planned.steps:
-        if step.verb == "mount-in":
-            directory, inside = step.argv[4], step.argv[6]
-            assert not pot_refuses(directory, lines), (directory, lines)
-            lines += f"{directory} {inside}{' ro' if '-r' in step.argv else ''}\n"
-    sources = {
-        step.argv[6]: step.argv[4].removesuffix("/.").removesuffix("/.")
-        for step in planned.steps
-        if step.verb == "mount-in"
-    }
-    assert all(sources[inside].startswith(source) for source, inside, _ in wanted)
+
+@pytest.mark.parametrize("name", ["local", "secrets"])
+def test_a_link_that_an_earlier_run_put_in_the_place_of_a_directory_is_refused(job, name):
+    directory = job.alloc_dir / "web" / name
+    directory.rmdir()
+    directory.symlink_to("/etc")
+
+    assert "is not the directory that Nomad made" in job.problem()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_on_a_closed_node_a_source_that_others_can_rename_is_refused(job, tmp_path, mode):
+    (tmp_path / "open/x").mkdir(parents=True)
+    (tmp_path / "open").chmod(mode)
+    job.config_with(mount=[f"{tmp_path}/open/x:/x"]).plugin_with(volumes={"allowed_paths": [str(tmp_path)]})
+
+    assert f"others than root can rename what lies in {tmp_path}/open" in job.problem()
+    (tmp_path / "open").chmod(0o755)
+    assert job.problems() == ()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from pot_driver import plan
 from pot_driver.model import Dns, Port, Resources
 
 HTTP = Port(label="http", value=25000)
 DNS = Port(label="dns", value=25053)
 
 
-def prepare_options(job) -> dict[str, list[str]]:
-    argv = job.plan().prepare.argv
+def clone_options(job) -> dict[str, list[str]]:
+    argv = job.plan().clone.argv
     found: dict[str, list[str]] = {}
     for flag, value in zip(argv[1::2], argv[2::2], strict=True):
         found.setdefault(flag, []).append(value)
     return found
+
+
+def exported(job) -> list[str]:
+    return job.conf().get("pot.export.ports", [""])[0].split()
 
 
 @pytest.mark.parametrize(
@@ -30,22 +33,22 @@ def prepare_options(job) -> dict[str, list[str]]:
     ],
 )
 def test_pot_is_told_the_network_type(job, mode, told):
-    assert prepare_options(job.config_with(network_mode=mode)).get("-N") == told
+    assert clone_options(job.config_with(network_mode=mode)).get("-N") == told
 
 
 @pytest.mark.parametrize(("default", "told"), [("image", None), ("host", ["inherit"])])
 def test_a_node_can_keep_what_the_go_driver_did_for_jobs_that_say_nothing(job, default, told):
-    assert prepare_options(job.plugin_with(default_network_mode=default)).get("-N") == told
+    assert clone_options(job.plugin_with(default_network_mode=default)).get("-N") == told
 
 
 def test_alias_takes_addresses(job):
-    told = prepare_options(job.config_with(network_mode="alias", ip=["em0|10.0.0.5", "fe80::1"]))
+    told = clone_options(job.config_with(network_mode="alias", ip=["em0|10.0.0.5", "fe80::1"]))
 
     assert told["-i"] == ["em0|10.0.0.5", "fe80::1"]
 
 
 def test_private_bridge_takes_a_bridge(job):
-    told = prepare_options(job.config_with(network_mode="private-bridge", bridge="backend", network_stack="dual"))
+    told = clone_options(job.config_with(network_mode="private-bridge", bridge="backend", network_stack="dual"))
 
     assert (told["-N"], told["-B"], told["-S"]) == (["private-bridge"], ["backend"], ["dual"])
 
@@ -76,42 +79,42 @@ def test_what_cannot_be_is_refused(job, options, words):
 def test_ports_that_port_map_names_are_exported(job):
     job.with_ports(HTTP, DNS).config_with(port_map=[{"http": "80", "dns": "udp:53"}])
 
-    assert prepare_options(job)["-e"] == ["udp:53:25053", "80:25000"]
+    assert exported(job) == ["udp:53:25053", "80:25000"]
     assert job.plan().port_map == {"http": 80, "dns": 53}
 
 
 def test_the_tcp_prefix_is_left_away(job):
     """With it pot leaks the helper of its localhost tunnel."""
-    assert prepare_options(job.with_ports(HTTP).config_with(port_map=[{"http": "tcp:80"}]))["-e"] == ["80:25000"]
+    assert exported(job.with_ports(HTTP).config_with(port_map=[{"http": "tcp:80"}])) == ["80:25000"]
 
 
 def test_ports_of_old_jobs_are_known(job):
     job.task_with(resources=Resources(legacy_ports=(HTTP,))).config_with(port_map=[{"http": "80"}])
 
-    assert prepare_options(job)["-e"] == ["80:25000"]
+    assert exported(job) == ["80:25000"]
 
 
 def test_ports_lists_labels_and_takes_what_the_group_says_of_them(job):
     job.with_ports(Port(label="http", value=25000, to=8080), DNS, Port(label="other", value=1, to=2))
     job.config_with(ports=["http", "udp:dns"])
 
-    assert prepare_options(job)["-e"] == ["udp:25053:25053", "8080:25000"]
+    assert exported(job) == ["udp:25053:25053", "8080:25000"]
 
 
 def test_without_port_map_and_ports_those_with_a_to_are_exported(job):
     job.with_ports(Port(label="http", value=25000, to=80), DNS)
 
-    assert prepare_options(job)["-e"] == ["80:25000"]
+    assert exported(job) == ["80:25000"]
 
 
 def test_an_empty_list_of_ports_exports_nothing(job):
-    assert "-e" not in prepare_options(job.with_ports(Port(label="http", value=1, to=80)).config_with(ports=[]))
+    assert exported(job.with_ports(Port(label="http", value=1, to=80)).config_with(ports=[])) == []
 
 
 def test_a_label_of_two_host_networks_is_exported_twice(job):
     job.with_ports(HTTP, Port(label="http", value=25001, host_ip="10.1.1.1")).config_with(port_map=[{"http": "80"}])
 
-    assert prepare_options(job)["-e"] == ["80:25000", "80:25001"]
+    assert exported(job) == ["80:25000", "80:25001"]
 
 
 @pytest.mark.parametrize(
@@ -164,34 +167,36 @@ def test_on_the_hosts_network_the_hosts_port_stays_and_the_difference_is_told(jo
     assert spec.warnings == (
         'port_map: network_mode = "host" forwards nothing: "http" is port 25000 in the pot too, not 8080',
     )
-    assert "-e" not in prepare_options(job)
+    assert exported(job) == []
     assert job.plan().port_map == {}
 
 
 def test_an_alias_pot_is_reached_at_its_own_address(job):
     job.with_ports(HTTP).config_with(network_mode="alias", ip=["10.0.0.5"], port_map=[{"http": "80"}])
 
-    assert "-e" not in prepare_options(job)
+    assert exported(job) == []
     assert job.plan().port_map == {"http": 80}
 
 
-def test_nomads_dns_block_becomes_a_resolv_conf_before_prepare(job):
+def test_nomads_dns_block_becomes_a_resolv_conf(job):
     job.task_with(dns=Dns(servers=("1.1.1.1", "fe80::1%em0"), searches=("a.example", "b"), options=("ndots:2",)))
-    (file,) = plan.early_files(job.spec())
 
-    assert prepare_options(job)["-d"] == [f"custom:{file.path}"]
-    assert file.mode == 0o644  # pot copies it as it is, and not only root looks names up
-    assert file.content == b"nameserver 1.1.1.1\nnameserver fe80::1%em0\nsearch a.example b\noptions ndots:2\n"
+    assert clone_options(job)["-d"] == ["off"]  # the driver writes the file
+    assert job.conf()["pot.dns"] == ["custom"]
+    assert job.spec().network.resolv_conf == (
+        "nameserver 1.1.1.1\nnameserver fe80::1%em0\nsearch a.example b\noptions ndots:2\n"
+    )
 
 
 def test_dns_is_the_tasks_then_the_groups_then_the_nodes(job):
     job.plugin_with(default_dns="pot")
-    assert prepare_options(job)["-d"] == ["pot"]
+    assert clone_options(job)["-d"] == ["pot"]
     job.task_with(dns=Dns(servers=("1.1.1.1",)))
-    assert prepare_options(job)["-d"][0].startswith("custom:")
+    assert job.conf()["pot.dns"] == ["custom"]
     job.config_with(dns="off")
-    assert prepare_options(job)["-d"] == ["off"]
-    assert plan.early_files(job.spec()) == ()
+    assert clone_options(job)["-d"] == ["off"]
+    assert job.conf()["pot.dns"] == ["off"]
+    assert job.spec().network.resolv_conf is None
 
 
 def test_a_dns_block_cannot_smuggle_lines(job):
@@ -199,8 +204,6 @@ def test_a_dns_block_cannot_smuggle_lines(job):
 
 
 def test_extra_hosts_take_both_kinds_of_addresses(job):
-    steps = job.config_with(extra_hosts=["db:10.0.0.1", "six:fe80::1", "b:[fe80::2]"]).plan().steps
+    job.config_with(extra_hosts=["db:10.0.0.1", "six:fe80::1", "b:[fe80::2]"])
 
-    assert steps[-1].argv == (
-        "set-hosts", "-p", job.spec().pot_name, "-H", "db:10.0.0.1", "-H", "six:fe80::1", "-H", "b:fe80::2",
-    )  # fmt: skip
+    assert job.conf()["pot.hosts"] == ["10.0.0.1 db", "fe80::1 six", "fe80::2 b"]

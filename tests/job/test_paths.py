@@ -33,9 +33,9 @@ def test_the_paths_that_the_task_sees_mean_its_own_directories(job, source):
         "/alloc/www": job.alloc_dir / "alloc",
     }
     (own[source] / "www").mkdir()
-    job.config_with(mount=[f"{source}:/www"])
+    job.config_with(copy=[f"{source}:/www"])
 
-    assert mounted(job)["/www"] == str(own[source] / "www")
+    assert job.spec().copies[0].source.path == str(own[source] / "www")
 
 
 @pytest.mark.parametrize(

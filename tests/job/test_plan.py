@@ -1,206 +1,172 @@
-"""The plan: which pot commands a task costs, in which order, and what pot must have done by them."""
+"""The plan of a task, and the configuration that the driver composes for its pot."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pot_driver import plan as planning
-from pot_driver.model import Mount, Port, Resources
-from pot_driver.pot.parse import FscompEntry, PotConf
+from pot_driver.model import Port, Resources
+from pot_driver.plan import compose
+from pot_driver.plan.compose import PlacedMount
+from pot_driver.pot import conf, parse
+from pot_driver.pot.parse import PotConf
 
 NAME = "web_1a2b3c4d_0f8e1d2c-0000-4000-8000-00000000aa01"
+CLONE = PotConf(network_type="public-bridge", stack="ipv4", ips=("10.192.0.3",))
+OWN = conf.read(f'host.hostname="{NAME}"\nip=10.192.0.3\npot.dns=inherit\n')
 
 
-def conf_of(plan, **changes: object) -> PotConf:
-    """What pot.conf says when pot did what it was asked."""
-    good = PotConf(
-        cmd=plan.expect.cmd,
-        network_type=plan.expect.network_type or "inherit",
-        ips=("10.192.0.3",),
-        export_ports=tuple(sorted(plan.expect.export_ports, reverse=True)),
-        attributes={**plan.expect.attributes, "raw_sockets": "NO", "to-be-pruned": "NO"},
-    )
-    return replace(good, **changes)
+def composed(job, image: str, clone: PotConf = CLONE) -> str:
+    return compose.pot_conf(job.spec(), conf.read(image), clone, OWN)
 
 
-def fscomp_of(plan) -> list[FscompEntry]:
-    mounts = plan.expect.mounts
-    return [FscompEntry(source=m.source, destination=m.destination, option="ro" if m.read_only else "") for m in mounts]
-
-
-def test_a_minimal_job_takes_eight_commands(job):
-    job.task_with(resources=Resources(memory_mb=64))
-    alloc = job.alloc_dir
-
-    assert [step.argv for step in job.plan().commands] == [
-        (
-            "prepare", "-U", "https://images.example.org/web", "-p", "web", "-t", "1.0", "-n", "web",
-            "-a", "1a2b3c4d_0f8e1d2c-0000-4000-8000-00000000aa01", "-c", '"/bin/sh /secrets/.pot/start.sh"',
-            "-N", "public-bridge",
-        ),
-        ("info", "-qp", NAME),
-        ("set-attribute", "-p", NAME, "-A", "prunable", "-V", "NO"),
-        ("mount-in", "-p", NAME, "-d", f"{alloc}/web/local", "-m", "/local"),
-        ("mount-in", "-p", NAME, "-d", f"{alloc}/web/secrets", "-m", "/secrets"),
-        ("mount-in", "-p", NAME, "-d", f"{alloc}/alloc", "-m", "/alloc"),
-        ("set-rss", "-p", NAME, "-M", "64M"),
-        ("start", "-p", NAME),
-    ]  # fmt: skip
-
-
-def test_attributes_come_first_then_copies_mounts_limits_hosts(job):
+def test_every_job_takes_three_commands(job):
     job.task_with(resources=Resources(memory_mb=64)).config_with(
         attributes=["children:1"], copy=["/etc/passwd:/p"], mount=["/etc:/e"], extra_hosts=["a:10.0.0.1"], exec_stop="x"
     )
 
-    verbs = [step.verb for step in job.plan().commands]
+    assert [step.argv for step in job.plan().commands] == [
+        ("import", "-p", "web", "-t", "1.0", "-U", "https://images.example.org/web"),
+        ("clone", "-p", NAME, "-P", "web_1_0", "-N", "public-bridge"),
+        ("start", "-p", NAME),
+    ]
+    assert [step.verb for step in job.plan().commands if step.locked] == ["import", "clone"]
 
-    assert verbs == [
-        "prepare", "info", *["set-attribute"] * 3, "copy-in", *["mount-in"] * 4, "set-rss", "set-hosts", "start",
-    ]  # fmt: skip
 
-
-def test_the_same_job_always_has_the_same_plan(job):
+def test_the_same_job_always_has_the_same_configuration(job):
     ports = tuple(Port(label=label, value=value) for value, label in enumerate("zyxab", 25000))
     job.with_ports(*ports).config_with(port_map=[{label: "80"} for label in "xzaby"])
 
-    assert job.plan().prepare.argv == job.plan().prepare.argv
-    assert job.plan().prepare.argv[-10::2] == ("-e",) * 5
-    assert job.plan().prepare.argv[-9::2] == ("80:25003", "80:25004", "80:25002", "80:25001", "80:25000")
+    assert composed(job, "") == composed(job, "")
+    assert "pot.export.ports=80:25003 80:25004 80:25002 80:25001 80:25000\n" in composed(job, "")
 
 
-def test_every_step_says_why(job):
-    job.config_with(copy=["/etc/passwd:/p"], mount=["/etc:/e:ro"], attributes=["children:1"])
+def test_nothing_of_an_image_is_inherited_unseen(job):
+    image = (
+        "pot.depend=other\npot.export.ports=22:22\npot.export.portsX=1:1\npot-attr-devfs_ruleset=0\npot.attr.mlock=NO\n"
+        "pot.attr.mlock=YES\nevil\npot.attr.no-rc-script=NO\npot.attr.persistent=YES\npot.cmd=/evil\nip=1.2.3.4\n"
+        "pot.dns=custom:/etc/master.passwd\npot.base=14.1\npot.level=1\npot.attr.prunable=YES\n"
+    )
+    text = composed(job, image)
 
-    reasons = [step.reason for step in job.plan().commands]
-
-    assert "mount /local: the task's own directory" in reasons
-    assert 'mount /e: the job\'s mount "/etc:/e:ro"' in reasons
-    assert "copy /etc/passwd to /p" in reasons
-
-
-def test_steps_that_pot_does_one_at_a_time_are_marked(job):
-    job.config_with(copy=["/etc/passwd:/p"], extra_hosts=["a:10.0.0.1"])
-
-    assert {step.verb for step in job.plan().commands if step.locked} == {"prepare", "copy-in", "set-hosts"}
-
-
-def test_a_pot_that_is_what_was_asked_has_no_differences(job):
-    plan = job.with_ports(Port(label="a", value=1)).config_with(port_map={"a": "80"}, mount=["/etc:/e:ro"]).plan()
-
-    assert planning.verify(plan, conf_of(plan), fscomp_of(plan)) == []
-
-
-def test_datasets_of_the_image_are_not_mounts_of_the_host(job):
-    plan = job.plan()
-    own = FscompEntry(source="zroot/pot/fscomp/x", destination="/opt/pot/jails/x/m/data")
-
-    assert planning.verify(plan, conf_of(plan), [own, *fscomp_of(plan)]) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"cmd": None}, 'its command is "" instead of "/bin/sh /secrets/.pot/start.sh"'),
-        ({"cmd": "/bin/sh /etc/rc"}, 'its command is "/bin/sh /etc/rc"'),
-        ({"network_type": "inherit"}, 'its network is "inherit" instead of "public-bridge"'),
-        ({"export_ports": ("80",)}, 'its exported ports are "80" instead of "80:1"'),
-        ({"export_ports": ()}, 'its exported ports are "" instead of "80:1"'),
-        ({"ips": ()}, "it has no address on its bridge"),
-        ({"attributes": {}}, 'its attribute persistent is "" instead of "NO"'),
-    ],
-)
-def test_what_pot_did_not_do_is_noticed(job, changes, words):
-    plan = job.with_ports(Port(label="a", value=1)).config_with(port_map={"a": "80"}).plan()
-
-    assert any(words in problem for problem in planning.verify(plan, conf_of(plan, **changes), fscomp_of(plan)))
+    for line in (
+        "pot.depend",
+        "pot.export.ports",
+        "ruleset=0",
+        "evil",
+        "YES\npot.attr.persistent",
+        "1.2.3.4",
+        "passwd",
+    ):
+        assert line not in text
+    assert "pot.base=14.1\n" in text
+    assert "pot.attr.no-rc-script=YES\n" in text
+    assert "pot.attr.persistent=NO\n" in text
+    assert compose.dropped(job.spec(), conf.read(image), []) == [
+        "evil (unknown to pot, or there twice)",
+        "pot-attr-devfs_ruleset (unknown to pot, or there twice)",
+        "pot.attr.mlock (unknown to pot, or there twice)",
+        "pot.export.portsX (unknown to pot, or there twice)",
+        "pot.depend",
+        "pot.export.ports",
+    ]
 
 
-def test_only_ipv6_pots_have_no_address_of_potnets(job):
-    plan = job.plan()
+def test_every_key_is_there_once(job):
+    job.config_with(extra_hosts=["a:10.0.0.1", "b:10.0.0.2"])
+    keys = [line.partition("=")[0] for line in composed(job, "pot.attr.mlock=YES\n").splitlines()]
 
-    assert planning.verify(plan, conf_of(plan, ips=(), stack="ipv6"), fscomp_of(plan)) == []
-
-
-def test_a_mount_that_covers_the_pots_root_is_noticed(job):
-    plan = job.plan()
-    entries = fscomp_of(plan)
-    entries[1] = replace(entries[1], destination="/")
-
-    assert "its mount /secrets would cover the pot's root" in planning.verify(plan, conf_of(plan), entries)[0]
+    assert len(set(keys)) == len([key for key in keys if key != "pot.hosts"]) + 1
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    "pairs",
     [
-        (lambda entries: entries[:-1], "it has 3 mounts of the host instead of 4"),
-        (lambda entries: [*entries, FscompEntry(source="/etc", destination="/x")], "it has 5 mounts"),
-        (lambda entries: [*entries[:-1], replace(entries[-1], option="")], "its mount of /etc became /etc on /e"),
-        (lambda entries: [*entries[:-1], replace(entries[-1], source="/usr")], "became /usr on /e ro"),
-        (
-            lambda entries: [*entries[:-1], replace(entries[-1], destination="/alloc")],
-            "are the same place in the image",
-        ),
+        [("pot.hosts", "10.0.0.1 pot.export.ports")],
+        [("pot.hosts", "10.0.0.1 pot-export-ports\npot.export.ports=1:1")],
+        [("pot.cmd", "a"), ("pot.cmd", "b")],
+        [("pot.unknown", "x")],
+        [("ip", "1\0")],
     ],
 )
-def test_other_mounts_than_those_asked_are_noticed(job, change, words):
-    plan = job.config_with(mount_read_only=["/etc:/e"]).plan()
+def test_what_pot_would_read_otherwise_is_never_written(pairs):
+    with pytest.raises(ValueError, match="pot"):
+        conf.write(pairs)
 
-    assert words in planning.verify(plan, conf_of(plan), change(fscomp_of(plan)))[0]
+
+def test_a_host_called_like_a_key_of_pot_is_refused(job):
+    with pytest.raises(ValueError, match="exported ports"):
+        composed(job.config_with(extra_hosts=["pot.export.ports:10.0.0.1"]), "")
 
 
-def test_a_mount_point_behind_a_symlink_of_the_image_is_fine(job):
-    plan = job.config_with(mount=["/etc:/home/x"]).plan()
-    entries = fscomp_of(plan)
-    entries[-1] = replace(entries[-1], destination="/usr/home/x")
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_whatever_an_image_brings_the_file_has_our_lines_alone(brought, value):
+    image = conf.read(f"{brought}\npot.attr.mlock={value}\npot.hosts={value}\npot.base={value}\n{brought}")
+    written = conf.write([("pot.base", "14.1"), *(("pot.hosts", h) for h in image.hosts if "\n" in h)])
 
-    assert planning.verify(plan, conf_of(plan), entries) == []
+    assert written == "pot.base=14.1\n"
+
+
+@pytest.mark.parametrize(
+    ("mount", "good"),
+    [
+        (PlacedMount(source="/a", destination="/b", read_only=True), True),
+        (PlacedMount(source="/a b", destination="/b", read_only=False), False),
+        (PlacedMount(source="zroot/pot", destination="/b", read_only=False), False),
+        (PlacedMount(source="/a", destination="/b\n/c", read_only=False), False),
+        (PlacedMount(source="/a", destination="/\x1b[0m", read_only=False), False),
+    ],
+)
+def test_only_mounts_that_pot_can_make_are_written(mount, good):
+    if good:
+        assert compose.fscomp_conf([mount]) == "/a /b ro\n"
+        return
+    with pytest.raises(ValueError, match="not a mount"):
+        compose.fscomp_conf([mount])
+
+
+def test_a_bridged_pot_without_an_address_is_not_started(job):
+    lost = PotConf(network_type="public-bridge", stack="ipv4")
+
+    assert "no address on its bridge" in compose.problems(job.spec(), conf.read(""), lost)[0]
+    six = PotConf(network_type="public-bridge", stack="ipv6")
+    assert compose.problems(job.spec(), conf.read(""), six) == []
 
 
 def test_attributes_that_an_image_brings_are_judged_like_a_jobs(job):
-    plan = job.plugin_with(allowed_attributes=["mlock"]).plan()
-    conf = conf_of(plan)
-    brought = replace(conf, attributes={**conf.attributes, "raw_sockets": "YES", "mlock": "YES"})
+    job.plugin_with(allowed_attributes=["mlock"])
+    image = conf.read("pot.attr.mlock=YES\npot.attr.raw_sockets=YES\npot.attr.children=0\n")
 
-    assert planning.verify(plan, brought, fscomp_of(plan)) == [
+    assert compose.problems(job.spec(), image, CLONE) == [
         "its image sets the attribute raw_sockets to YES, which is not one of this node's allowed_attributes"
     ]
 
 
-def test_an_image_of_whatever_network_is_fine_when_the_job_wants_the_images(job):
+def test_an_image_keeps_its_network_when_the_job_wants_that(job):
     job.with_ports(Port(label="a", value=1)).config_with(network_mode="image", port_map={"a": "80"})
-    plan = job.plan()
+    inherit = PotConf(network_type="inherit", stack="ipv4")
 
-    assert "-N" not in plan.prepare.argv
-    assert planning.verify(plan, conf_of(plan, network_type="inherit", export_ports=()), fscomp_of(plan)) == []
+    assert "-N" not in job.plan().clone.argv
+    assert "pot.export.ports" not in composed(job, "", inherit)
+    assert "pot.export.ports=80:1\n" in composed(job, "")
 
 
 def test_hooks_of_an_image_are_refused_by_name(job):
-    files = ["pot.conf", "fscomp.conf", "prestop.sh", "prestart.sh", "other.sh"]
+    files = ["pot.conf", "fscomp.conf", "prestop.sh", "prestart.sh"]
 
-    assert planning.refused_hooks(job.plan(), files) == (
+    assert compose.refused_hooks(job.spec(), files) == (
         "image web 1.0 brings prestart.sh, prestop.sh, which pot would run on the host as root;"
         " this node does not allow that (allow_image_hooks)"
     )
-    assert planning.refused_hooks(job.plan(), ["pot.conf", "fscomp.conf"]) == ""
-    assert planning.refused_hooks(job.plugin_with(allow_image_hooks=True).plan(), files) == ""
+    assert compose.refused_hooks(job.spec(), ["pot.conf", "fscomp.conf"]) == ""
+    assert compose.refused_hooks(job.plugin_with(allow_image_hooks=True).spec(), files) == ""
 
 
-def test_mounts_that_others_can_redirect_are_looked_at_from_inside(job, tmp_path):
-    (tmp_path / "data").mkdir()
-    (job.local / "own").mkdir()
-    job.config_with(mount=[f"{tmp_path}/data:/data", "local/own:/own"])
+def test_one_value_is_changed_and_nothing_else():
+    text = "pot.level=0\npot.attr.stop_timeout=10\npot.cmd=x \udcff\n"
 
-    script = job.script("start.sh")
+    changed = conf.replaced(text, "pot.attr.stop_timeout", "3")
 
-    assert f"look '/data' {(tmp_path / 'data').stat().st_ino}\n" in script
-    assert "look '/own'" not in script
-    assert "/bin/ls" in job.plan().programs
-
-
-def test_volumes_of_the_group_are_trusted(job):
-    job.task_with(mounts=(Mount(task_path="/db", host_path="/etc"),))
-
-    assert "look" not in job.script("start.sh")
+    assert changed == "pot.level=0\npot.cmd=x \udcff\npot.attr.stop_timeout=3\n"
+    assert parse.pot_conf(changed).attributes == {"stop_timeout": "3"}

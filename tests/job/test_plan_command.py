@@ -68,9 +68,10 @@ def test_a_good_job_is_shown_with_every_command_and_its_reason(job):
 
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert any(line.strip().startswith("pot prepare -U ") for line in lines)
-    assert any("# mount /secrets: the task's secrets, and the driver's script" in line for line in lines)
-    assert lines[-1].strip().startswith("pot start -p ")
+    for command in ("pot import -p ", "pot clone -p ", "pot start -p ", "pot.cmd=/bin/sh /.pot-driver/start.sh"):
+        assert any(line.strip().startswith(command) for line in lines), command
+    assert any(line.strip().endswith("/secrets /secrets") for line in lines)
+    assert any(line.strip().startswith("the pot's shell runs: ") for line in lines)
 
 
 def test_for_programs_it_is_json():
@@ -79,8 +80,11 @@ def test_for_programs_it_is_json():
     (task,) = shown["tasks"]
     assert (shown["job"], task["group"], task["task"], task["problems"]) == ("nginx", "web", "nginx", [])
     assert [command["argv"][:2] for command in task["commands"]] == [
-        ["pot", verb] for verb in ("prepare", "info", "set-attribute", "copy-in", *["mount-in"] * 4, "set-rss", "start")
+        ["pot", verb] for verb in ("import", "clone", "start")
     ]
+    assert "pot.rss.memory=64M" in task["pot_conf"]
+    assert any(line.endswith(" /secrets") for line in task["fscomp_conf"])
+    assert task["command"]
     assert all(command["reason"] and command["timeout"] for command in task["commands"])
     assert task["ports"] == {"http": 80}
 
@@ -104,7 +108,7 @@ def test_the_agents_plugin_block_counts(tmp_path):
     job = CORPUS[2]
     shown = json.loads(plan(job, "--json", f"--config={agent}").stdout)
 
-    assert "-N inherit" in " ".join(shown["tasks"][0]["commands"][0]["argv"])
+    assert "-N inherit" in " ".join(shown["tasks"][0]["commands"][1]["argv"])
     assert "-N public-bridge" in plan(job).stdout
     agent.write_text(AGENT % "allowed_paths".replace("paths", "path"))
     done = plan(job, f"--config={agent}")
@@ -134,9 +138,7 @@ def test_what_needs_nomad_can_be_planned(tmp_path):
     shown = json.loads(plan(job, "--json").stdout)
 
     assert shown["left_to_nomad"] == ['task "two": vault', 'task "two": volume_mount']
-    argv = next(command["argv"] for command in shown["tasks"][1]["commands"] if "/db" in command["argv"])
-    assert argv[1:2] + argv[-1:] == ["mount-in", "-r"]
-    assert "/var/nomad/volumes/db" in argv
+    assert "/var/nomad/volumes/db /db ro" in shown["tasks"][1]["fscomp_conf"]
 
 
 def test_it_says_the_same_each_time():

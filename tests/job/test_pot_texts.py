@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pot_driver import signals
 from pot_driver.pot import command, layout, parse, prepared
 from pot_driver.pot.parse import FscompEntry, Level, PotMessage
+from pot_driver.pot.tree import Tree, open_without_links
 
 BAD_HASH = b"""\
 ===>  importing bad @ 1.0 as bad_1_0
@@ -183,22 +185,72 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("path", "inside"),
     [
-        ("/bin/sh", "usr/bin/sh"),
-        ("/abs/sh", "usr/bin/sh"),
-        ("/up", "etc"),
+        ("/bin/sh", "/usr/bin/sh"),
+        ("/abs/sh", "/usr/bin/sh"),
+        ("/up", "/etc"),
         ("/up/passwd", None),
-        ("/../../etc", "etc"),
-        ("/loop", None),
+        ("/../../etc", "/etc"),
         ("/none/x", None),
-        ("/", ""),
+        ("/", "/"),
     ],
 )
 def test_symlinks_of_an_image_never_lead_into_the_host(root, path, inside):
-    assert prepared.lookup(root, path) == (None if inside is None else root / inside)
+    with Tree(root) as tree:
+        found = tree.find(path)
+    assert (found and found[0]) == inside
+
+
+def test_a_circle_of_links_is_an_error(root):
+    with Tree(root) as tree, pytest.raises(OSError, match="too many symbolic links"):
+        tree.make_directory("/loop/x")
+
+
+def test_what_is_made_stays_in_the_pot(root, tmp_path):
+    (tmp_path / "host").mkdir()
+    (root / "out").symlink_to(f"{tmp_path}/host")
+    (root / "file").symlink_to(f"{tmp_path}/host/file")
+    with Tree(root) as tree:
+        tree.write("/out/x", b"1")
+        tree.write("/file", b"2")
+        made = tree.make_directory("/out/d/e")
+
+    assert not any((tmp_path / "host").iterdir())
+    assert made == f"{tmp_path}/host/d/e"
+    assert (root / f"{tmp_path}/host/x".lstrip("/")).read_bytes() == b"1"
+    assert (root / "file").read_bytes() == b"2"
+    assert not (root / "file").is_symlink()
+
+
+def test_a_copy_keeps_modes_and_links_and_takes_no_fifo(root, tmp_path):
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep/run").write_text("x")
+    (source / "deep/run").chmod(0o750)
+    (source / "link").symlink_to("/etc/passwd")
+    with Tree(root) as tree:
+        opened = open_without_links(str(source))
+        tree.copy(opened, "/srv", name="source", limit=100)
+        assert (root / "srv/deep/run").stat().st_mode & 0o777 == 0o750
+        assert str((root / "srv/link").readlink()) == "/etc/passwd"
+        with pytest.raises(OSError, match="more than 0 bytes"):
+            tree.copy(opened, "/srv2", name="source", limit=0)
+        os.mkfifo(source / "fifo")
+        with pytest.raises(OSError, match="fifo is neither"):
+            tree.copy(opened, "/srv3", name="source", limit=100)
+        os.close(opened)
+
+
+def test_a_path_with_a_link_in_it_is_not_opened(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real/x").write_text("x")
+
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+        open_without_links(f"{tmp_path}/link/x")
 
 
 def test_what_pot_writes_stays_in_the_pot(root, tmp_path):
-    own = FscompEntry(source=str(tmp_path / "own"), destination="/usr/tmp")
+    own = (str(tmp_path / "own"), "/usr/tmp")
     (tmp_path / "own").mkdir()
     (root / "tmp").symlink_to("usr/tmp")
     assert prepared.leaks(root, [own]) == []
@@ -212,35 +264,30 @@ def test_what_pot_writes_stays_in_the_pot(root, tmp_path):
         f"pot would write /tmp/tinirc of the pot to the host's {tmp_path}/elsewhere",
     ]
     assert prepared.leaks(root, []) == found[:1]
+    with Tree(root) as tree:
+        prepared.make_writable(tree)
+    assert prepared.leaks(root, []) == []
 
 
 def test_what_the_image_lacks_is_named(root):
-    found = prepared.problems(
-        root, programs=["/bin/sh", "/bin/text", "/bin/realpath"], new_directories=["/srv", "/new"]
-    )
+    with Tree(root) as tree:
+        found = prepared.lacking(tree, ["/bin/sh", "/bin/text", "/bin/chroot"])
+        wanted = prepared.wanting(tree)
 
-    assert [problem.split(",")[0] for problem in found[:2]] == [
+    assert [problem.split(",")[0] for problem in found] == [
         "the image has no /bin/text",
-        "the image has no /bin/realpath",
+        "the image has no /bin/chroot",
     ]
-    assert found[2].startswith("copy: the image has a directory /srv already")
-    assert len(found) == 3
+    assert [problem.split(":")[0] for problem in wanted] == [
+        "the image has no /etc/pwd.db",
+        "the image has no /usr/bin/env",
+        "the image has no /root",
+    ]
 
 
 def test_what_may_be_mounted_later_is_not_lacking(tmp_path):
     (tmp_path / "usr" / "bin").mkdir(parents=True)
     (tmp_path / "bin").symlink_to("usr/bin")
 
-    assert prepared.problems(tmp_path, programs=["/bin/sh", "/sbin/x"], new_directories=[]) == []
-
-
-def test_a_host_name_is_written_once_and_nothing_else_is_touched(tmp_path):
-    conf = tmp_path / "pot.conf"
-    conf.write_bytes(b'pot.level=0\nhost.hostname="a.vm"\npot.cmd=x \xff\n')
-    conf.chmod(0o640)
-
-    prepared.set_hostname(conf, "web1")
-
-    assert conf.read_bytes() == b'pot.level=0\npot.cmd=x \xff\nhost.hostname="web1"\n'
-    assert conf.stat().st_mode & 0o777 == 0o640
-    assert [file.name for file in tmp_path.iterdir()] == ["pot.conf"]
+    with Tree(tmp_path) as tree:
+        assert prepared.lacking(tree, ["/bin/sh", "/sbin/x"]) == []

@@ -29,8 +29,8 @@ DUMP = (
 
 def run(job, directory: Path, script: str = "start.sh", *, arguments: tuple[str, ...] = (), shell: str = "/bin/sh"):
     """Run a script of the task as its pot would, but with its files here."""
-    for name in ("env.sh", script):
-        text = job.script(name).replace("/secrets/.pot", str(directory))
+    for name in ("env.sh", "command.sh", "with-env.sh", script):
+        text = job.script(name).replace("/.pot-driver", str(directory))
         (directory / name).write_bytes(text.encode())
     return subprocess.run(
         [shell, str(directory / script), *arguments],
@@ -119,8 +119,8 @@ def test_exec_mode_passes_each_argument_untouched(job, tmp_path):
 
 def test_the_script_becomes_the_command_with_the_same_pid(job, tmp_path):
     job.config_with(command="/bin/sh", args=["-c", "'echo $$ $PPID'"])
-    for name in ("env.sh", "start.sh"):
-        (tmp_path / name).write_text(job.script(name).replace("/secrets/.pot", str(tmp_path)))
+    for name in ("env.sh", "command.sh", "start.sh"):
+        (tmp_path / name).write_text(job.script(name).replace("/.pot-driver", str(tmp_path)))
 
     with subprocess.Popen(["/bin/sh", str(tmp_path / "start.sh")], stdout=subprocess.PIPE) as child:
         out, _ = child.communicate()
@@ -131,10 +131,11 @@ def test_the_script_becomes_the_command_with_the_same_pid(job, tmp_path):
 def test_the_script_marks_that_it_ran_even_if_the_command_is_missing(job, tmp_path):
     job.config_with(command="/nonexistent/app")
 
-    done = run(job, tmp_path)
+    run(job, tmp_path)
+    done = subprocess.run(["/bin/sh", "-c", f"sh {tmp_path}/start.sh 5>{tmp_path}/mark"], check=False)
 
     assert done.returncode == 127
-    assert (tmp_path / "started").exists()
+    assert (tmp_path / "mark").read_text() == "\n"
 
 
 def test_the_log_descriptors_are_taken_when_they_are_there(job, tmp_path):
@@ -158,7 +159,7 @@ def test_arguments_without_a_command_are_refused(job):
 def test_without_a_command_the_images_own_runs(job):
     job.config_with(command=None)
 
-    assert job.script("start.sh", "nginx -g 'daemon off;'").endswith("\nexec nginx -g 'daemon off;'\n")
+    assert job.script("command.sh", "nginx -g 'daemon off;'").endswith("\nexec nginx -g 'daemon off;'\n")
 
 
 def test_names_that_no_shell_can_export_are_dropped_and_told(job):
@@ -186,5 +187,8 @@ def test_no_value_of_the_environment_is_in_any_pot_command(job):
     assert not any("s3cr3t" in word or "hunter2" in word for word in words)
 
 
-def test_the_files_are_for_root_alone(job):
-    assert {file.mode for file in task_files(job.config_with(exec_stop="x").spec(), None, PotConf())} == {0o600}
+def test_only_what_reads_the_environment_is_for_the_tasks_user(job):
+    files = task_files(job.config_with(exec_stop="x").spec(), None, (), PotConf())
+
+    assert {file.name for file in files if not file.of_user} == {"start.sh", "exec.sh", "stop.sh"}
+    assert not any(b"/env.sh" in file.content for file in files if not file.of_user)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pot_driver.errors import ConfigError
 from pot_driver.spec import line
 
 
@@ -71,6 +72,13 @@ def test_a_comment_is_told(job):
     (warning,) = job.config_with(args=["-c", "#general", "-v"]).spec().warnings
 
     assert warning.startswith('args: argument 2 has "#" before a word (character 1), which begins a comment')
+
+
+def test_an_images_own_command_is_judged_too(job):
+    job.config_with(command=None)
+
+    with pytest.raises(ConfigError, match=r'that of image web 1.0 has "&" outside quotes'):
+        job.script("command.sh", "nginx & true")
 
 
 @pytest.mark.parametrize("script", ["echo 'x", "$(x", "`x"])

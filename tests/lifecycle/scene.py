@@ -256,6 +256,10 @@ class Scene(Watcher):
         assert process.returncode is not None
         return process.returncode, output.decode()
 
+    async def without_image(self) -> None:
+        """As on a host to which no task has brought the image."""
+        await self.pot("destroy", "-F", "-p", "shell_1_0")
+
     def jail_lives(self, run: Run) -> bool:
         return registry.running(self.root.run, run.pot) is not None
 

@@ -85,10 +85,11 @@ async def test_a_destroy_is_carried_through(stage: Stage) -> None:
             await nothing_left(scene)
 
 
-@pytest.mark.parametrize("word", ["pot prepare", "pot mount-in", "keeper", "pot start"])
+@pytest.mark.parametrize("word", ["pot import", "pot clone", "keeper", "pot start"])
 async def test_a_start_for_which_nobody_waits_any_more_is_undone(stage: Stage, word: str) -> None:
     async with stage() as scene:
         run = scene.place(QUIET)
+        await scene.without_image()
         async with agent_killed(scene, word, scene.start(run)):
             scene.wire.go()
             await nothing_left(scene)
@@ -106,7 +107,7 @@ async def test_a_start_that_fails_is_undone_though_nobody_waits(stage: Stage) ->
         scene.wire.set("pot destroy", "before")
         async with asyncio.TaskGroup() as group:
             calling = group.create_task(_broken(scene.start(run)))
-            scene.wire.set("pot set-rss", "fail")
+            scene.wire.set("pot start", "fail")
             await scene.wire.held()
             await scene.crash_agent()
             await calling
@@ -117,7 +118,7 @@ async def test_a_start_that_fails_is_undone_though_nobody_waits(stage: Stage) ->
 async def test_the_next_run_waits_for_the_removal_of_the_one_that_was_forgotten(stage: Stage) -> None:
     async with stage() as scene:
         run = scene.place(QUIET)
-        async with agent_killed(scene, "pot mount-in", scene.start(run)):
+        async with agent_killed(scene, "pot clone", scene.start(run)):
             await scene.reattach()
             again = scene.place(after=run)
             async with asyncio.TaskGroup() as group:

@@ -79,10 +79,10 @@ async def test_case_21_a_second_start_of_the_same_id_is_refused_and_harms_nothin
 
 
 async def test_case_22_what_passes_is_recoverable_and_what_does_not_is_not(stage: Stage) -> None:
-    async with stage(timeouts={"copy": "1s"}) as scene:
+    async with stage(timeouts={"prepare": "8s"}) as scene:
         passing = scene.place(config={"image": "http://127.0.0.1:9", "tag": "never.seen"})
         hanging = scene.place(config={"copy": ["/etc/passwd:/root/users"]})
-        scene.wire.set("pot copy-in", "hang")
+        scene.wire.set("pot clone", "hang")
         absent = scene.place(config={"tag": "no.such"})
         wrong = scene.place(config={"network_mode": "bogus"})
         details = []
@@ -97,10 +97,10 @@ async def test_case_22_what_passes_is_recoverable_and_what_does_not_is_not(stage
         await scene.destroy(again)
 
 
-async def test_case_23_a_start_that_died_in_prepare_is_repeated_without_a_second_pot(stage: Stage) -> None:
+async def test_case_23_a_start_that_died_in_clone_is_repeated_without_a_second_pot(stage: Stage) -> None:
     async with stage() as scene:
         run = scene.place()
-        scene.wire.set("pot prepare", "before")
+        scene.wire.set("pot clone", "before")
         async with asyncio.TaskGroup() as group:
             starting = group.create_task(refusal(scene.plugin.driver.StartTask(pb.StartTaskRequest(task=run.config))))
             await scene.wire.held()

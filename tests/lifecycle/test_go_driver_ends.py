@@ -149,7 +149,7 @@ async def test_b29_a_jail_that_cannot_start_is_told_in_pots_words(stage: Stage) 
                 await scene.start(run)
         finally:
             Path(scene.root.faults).unlink()
-        assert [line.fields["task_id"] for line in scene.log if line.fields.get("verb") == "prepare"] == [run.id]
+        assert [line.fields["task_id"] for line in scene.log if line.fields.get("verb") == "clone"] == [run.id]
         assert scene.left() == []
 
 

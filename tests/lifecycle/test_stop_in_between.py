@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +24,11 @@ async def _refused(scene: Scene, run: Run) -> None:
         await scene.start(run)
 
 
-@pytest.mark.parametrize("word", ["pot prepare", "pot mount-in", "pot start"])
+@pytest.mark.parametrize("word", ["pot import", "pot clone", "pot start"])
 async def test_a_task_that_is_starting_is_given_up_and_undone(stage: Stage, word: str) -> None:
     async with stage() as scene:
         run = scene.place(QUIET)
+        await scene.without_image()
         scene.wire.set(word, "hang")
         async with asyncio.TaskGroup() as group:
             group.create_task(_refused(scene, run))
@@ -94,17 +94,3 @@ async def test_a_signal_to_a_task_that_has_just_ended_is_no_error(stage: Stage) 
 
         assert (await scene.wait(run)).result.exit_code == 3
         await scene.destroy(run)
-
-
-async def test_a_command_that_could_be_cut_in_the_middle_ends_by_itself(stage: Stage) -> None:
-    async with stage() as scene:
-        run = scene.place(QUIET)
-        scene.wire.set("pot mount-in", "after")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_refused(scene, run))
-            command = await scene.wire.held()
-            stopping = group.create_task(scene.stop(run, 5))
-            await asyncio.wait([stopping], timeout=1)
-            os.kill(command, 0)
-            scene.wire.go()
-        assert scene.left() == []

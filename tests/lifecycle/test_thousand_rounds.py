@@ -37,34 +37,22 @@ version) echo 0.16.0 && exit ;;
 config) echo "$fs" && exit ;;
 esac
 name= suffix= mount= source= attribute= value= memory= ro=
-while getopts qp:U:t:n:a:c:N:e:d:m:rA:V:M:F option; do
+while getopts p:t:U:P:N:d:F option; do
     case $option in
-    p | n) name=$OPTARG ;;
-    a) suffix=_$OPTARG ;;
-    c) command=${{OPTARG#?}} ;;
-    d) source=$OPTARG ;;
-    m) mount=$OPTARG ;;
-    r) ro=" ro" ;;
-    A) attribute=$OPTARG ;;
-    V) value=$OPTARG ;;
-    M) memory=$OPTARG ;;
+    p) name=$OPTARG ;;
+    t) tag=_$(echo "$OPTARG" | tr . _) ;;
     esac
 done
-pot=$fs/jails/$name$suffix conf=$fs/jails/$name$suffix/conf
+pot=$fs/jails/$name$tag conf=$fs/jails/$name$tag/conf
 case $verb in
-prepare)
-    mkdir -p "$conf" "$pot/m"
-    printf '%s\\n' "pot.cmd=${{command%?}}" network_type=inherit pot.attr.persistent=NO pot.attr.no-rc-script=YES \\
-        >"$conf/pot.conf"
-    echo "===>  Prepared the pot $name$suffix"
+import | clone)
+    mkdir -p "$conf" "$pot/m/bin"
+    printf '#!/bin/sh\\n' >"$pot/m/bin/sh"
+    chmod +x "$pot/m/bin/sh"
+    printf '%s\\n' network_type=inherit pot.stack=ipv4 pot.dns=off >"$conf/pot.conf"
     ;;
-set-attribute) echo "pot.attr.$attribute=$value" >>"$conf/pot.conf" ;;
-set-rss) echo "pot.rss.memory=$memory" >>"$conf/pot.conf" ;;
-mount-in) echo "$source $mount$ro" >>"$conf/fscomp.conf" ;;
 start)
-    while read -r source mount _; do
-        [ "$mount" != /secrets ] || : >"$source/.pot/started"
-    done <"$conf/fscomp.conf"
+    echo >&5
     echo '{{ "ExitCode": 3 }}' >"$conf/.last_run_stats"
     exit 125
     ;;

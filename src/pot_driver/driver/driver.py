@@ -18,6 +18,7 @@ from pot_driver.clock import Clock
 from pot_driver.config import decode_plugin
 from pot_driver.driver import scripts, stop
 from pot_driver.driver.host import Host
+from pot_driver.driver.imports import Imports
 from pot_driver.driver.lives import Lives
 from pot_driver.driver.reconcile import Reconciler
 from pot_driver.driver.works import Works
@@ -62,7 +63,7 @@ class PotDriver:
         self._images = Images(clock, lambda: self._host, tasks)
         self._stats = Stats(clock)
         self._fingerprinter = Fingerprinter(lambda: self._host)
-        self._lives = Lives(clock, self._tasks, self._events, self._images, self._works, self._stats.forget)
+        self._lives = Lives(clock, self._tasks, self._events, self._images, Imports(), self._works, self._stats.forget)
         self._reconciler = Reconciler(clock, self._tasks, self._events, self._lives, lambda: self._host)
         self._retention = Retention(clock, self._images, lambda: self._host)
         self._with_agent = False  # not before the agent asks for fingerprints: two of its three launches never do
@@ -183,7 +184,7 @@ class PotDriver:
     async def exec_task(self, task_id: str, words: Sequence[str], timeout_s: float) -> ExecResult:
         """Run a command in the pot, 0 = no time limit."""
         entry = self._running(task_id)
-        script = scripts.has_exec_script(entry.record)
+        script = scripts.exec_script(self._host.homes.of(entry.pot_name), entry.record)
         return await pot_exec.run(self._host.pot, entry.pot_name, words, timeout_s, script=script)
 
     async def exec_task_streaming(
@@ -191,7 +192,7 @@ class PotDriver:
     ) -> AsyncGenerator[ExecOutput, None]:
         """Run a command in the pot, interactively. Closing the generator ends the command."""
         entry = self._running(setup.task_id)
-        script = scripts.has_exec_script(entry.record)
+        script = scripts.exec_script(self._host.homes.of(entry.pot_name), entry.record)
         stream = pot_exec.stream(self._host.pot, entry.pot_name, setup, requests, script=script)
         async with aclosing(stream):
             async for output in stream:

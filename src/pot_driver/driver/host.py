@@ -37,8 +37,6 @@ class Host:
         self.jails = Jails(self.processes, config.timeouts.quick)
         self.homes = Homes(Path(config.state_dir))
         self.starts = asyncio.Semaphore(config.max_parallel_starts)
-        # pot set-hosts uses one temporary file for all pots: two at a time fail.
-        self.set_hosts = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._paths: PotPaths | None = None
         self._counting = asyncio.Lock()

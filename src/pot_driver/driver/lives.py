@@ -14,9 +14,10 @@ import structlog
 
 from pot_driver import exits, plan, signals
 from pot_driver.clock import Clock
-from pot_driver.driver import ends, scripts, start, stop
+from pot_driver.driver import composing, ends, start, stop
 from pot_driver.driver.ends import Fate
 from pot_driver.driver.host import Host
+from pot_driver.driver.imports import Imports
 from pot_driver.driver.undo import undo
 from pot_driver.driver.works import Works
 from pot_driver.errors import DriverError, PotFailed, TaskExists, TimedOut, TryAgain, WrongState
@@ -24,7 +25,6 @@ from pot_driver.events import Events
 from pot_driver.fingerprint import boot_identity, same_boot
 from pot_driver.images import Images
 from pot_driver.model import BootId, TaskRecord
-from pot_driver.pot import command
 from pot_driver.tasks import Phase, Task, TaskTable
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ class Lives:
         tasks: TaskTable,
         events: Events,
         images: Images,
+        imports: Imports,
         works: Works,
         forgotten: Callable[[str], None],
     ) -> None:
@@ -48,6 +49,7 @@ class Lives:
         self._tasks = tasks
         self._events = events
         self._images = images
+        self._imports = imports
         self._works = works
         self._forgotten = forgotten
 
@@ -161,14 +163,16 @@ class Lives:
             log.info("this task was begun before", task_id=task.id, pot=task.pot_name, found=found.value)
             if found is Fate.KEPT:
                 await start.until_running(host, record)
-            if found is not Fate.LOST and (found is not Fate.ENDED or scripts.began(record)):
+            if found is not Fate.LOST and (
+                found is not Fate.ENDED or await start.has_begun(host.homes.of(task.pot_name))
+            ):
                 return record
         if host.homes.of(task.pot_name).exists or (await host.paths()).pot(task.pot_name).exists():
             await undo(host, task.record)
         for name in planned.spec.dropped_env:
             self._events.emit(task, f"Environment variable {name!r} is not a shell name and is left out")
         return await start.bring_up(
-            host, self._images, task.record, planned, lambda message: self._events.emit(task, message)
+            host, self._images, self._imports, task.record, planned, lambda message: self._events.emit(task, message)
         )
 
     async def _found(self, host: Host, record: TaskRecord) -> Fate:
@@ -232,7 +236,7 @@ async def _keep_prune_away(host: Host, task: Task) -> None:
 
     Only a few at a time, and not while another command may write the same pot.conf: pot would lose a line of it.
     """
-    step = command.set_attribute(task.pot_name, "prunable", "NO", "the driver destroys it by itself")
     async with host.starts, task.changing:
         if task.alive:
-            await host.pot.run(step)
+            paths = await host.paths()
+            await asyncio.to_thread(composing.set_attribute, paths, task.pot_name, "prunable", "NO")

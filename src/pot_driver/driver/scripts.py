@@ -1,7 +1,6 @@
-"""The directory `.pot` among a task's secrets: start script, environment, and the mark that the app's script began.
+"""The directory of a task's scripts: in its state directory, where only the host's root can write.
 
-Every run of a task finds the same secrets directory, so this says whose run it is for: an earlier run that is removed
-late takes nothing from a later one.
+The pot sees it read-only. A task of an earlier version of this driver had its scripts among its secrets.
 
 Not here: what is in the files (see `plan.scripts`).
 """
@@ -16,68 +15,45 @@ from pathlib import Path
 
 from pot_driver import files
 from pot_driver.errors import TryAgain
+from pot_driver.keeper.home import Home
 from pot_driver.model import TaskRecord
 from pot_driver.plan import TaskFile
+from pot_driver.plan.scripts import EXEC
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_EARLIER = "/secrets/.pot/exec.sh"
 
 
-def begin(record: TaskRecord) -> None:
-    """Make it anew: an earlier run of the task may have left anything there."""
-    directory = _directory(record)
+def write(home: Home, new: Iterable[TaskFile], owner: int) -> None:
+    """Make the directory with these files. `owner`: the uid of who the task runs as."""
     try:
-        _clear(directory)
-        directory.mkdir(mode=0o700)
-    except (OSError, RecursionError) as error:
-        raise TryAgain(f"cannot make {directory}: {error}") from error
-    write([TaskFile(path=str(_owner(record)), content=record.pot_name.encode())])
-
-
-def write(new: Iterable[TaskFile]) -> None:
-    """Write files that must not be there yet."""
-    for file in new:
-        try:
-            with os.fdopen(os.open(file.path, _NEW, file.mode), "wb") as target:
-                os.fchmod(target.fileno(), file.mode)  # whatever the agent's umask
+        home.scripts.mkdir()
+        home.scripts.chmod(0o755)  # whatever the umask: the pot's users walk through it
+        for file in new:
+            with os.fdopen(os.open(home.scripts / file.name, _NEW, 0o600), "wb") as target:
                 target.write(file.content)
-        except OSError as error:
-            raise TryAgain(f"cannot write {file.path}: {error.strerror}") from error
+                if owner and file.of_user:
+                    os.fchown(target.fileno(), owner, -1)
+                os.fchmod(target.fileno(), 0o400)
+    except OSError as error:
+        raise TryAgain(f"cannot write the task's scripts to {home.scripts}: {error.strerror}") from error
 
 
-def began(record: TaskRecord) -> bool:
-    """Whether the task's start script ran in the jail; not knowable for the Go driver's pots, so taken for granted."""
-    return not record.secrets_dir or (_is_of(record) and os.path.lexists(_directory(record) / "started"))
+def exec_script(home: Home, record: TaskRecord) -> str | None:
+    """What runs commands as the task does, as the pot sees it; the Go driver had none."""
+    if home.scripts.is_dir():
+        return EXEC
+    return _EARLIER if record.secrets_dir else None
 
 
-def has_exec_script(record: TaskRecord) -> bool:
-    """Whether commands can run as the task does: the Go driver writes no script, and a task may remove its own."""
-    return bool(record.secrets_dir) and (_directory(record) / "exec.sh").is_file()
-
-
-def remove(record: TaskRecord) -> None:
-    """Leave nothing of this run."""
-    if record.secrets_dir and _is_of(record):
-        with suppress(OSError, RecursionError):
-            _clear(_directory(record))
-
-
-def _clear(directory: Path) -> None:
-    """Remove it, and whatever the app may have put in its place: rmtree would wait at a FIFO for ever."""
-    if directory.is_dir() and not directory.is_symlink():
-        shutil.rmtree(directory)
-    else:
-        directory.unlink(missing_ok=True)
-
-
-def _is_of(record: TaskRecord) -> bool:
-    """The app is root in its pot, and may have removed what says so."""
+def remove_earlier(record: TaskRecord) -> None:
+    """Leave nothing among the task's secrets of a run that an earlier version of this driver began."""
+    directory = Path(record.secrets_dir, ".pot")
     name = record.pot_name.encode()
-    return files.content(_owner(record), limit=len(name) + 1) in {None, name}
-
-
-def _owner(record: TaskRecord) -> Path:
-    return _directory(record) / "pot"
-
-
-def _directory(record: TaskRecord) -> Path:
-    return Path(record.secrets_dir, ".pot")
+    if not record.secrets_dir or files.content(directory / "pot", limit=len(name) + 1) != name:
+        return
+    with suppress(OSError, RecursionError):
+        if directory.is_dir() and not directory.is_symlink():
+            shutil.rmtree(directory)
+        else:  # what the app may have put in its place: rmtree would wait at a FIFO for ever
+            directory.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ import structlog
 
 from pot_driver import files, signals
 from pot_driver.clock import Clock
-from pot_driver.driver import ends
+from pot_driver.driver import composing, ends
 from pot_driver.driver.host import Host
 from pot_driver.errors import DriverError, PotFailed, WrongState
 from pot_driver.keeper import launch as keeper
@@ -48,10 +48,9 @@ WAYS_OUT = {"starting": ("doa",), "stopping": ("stopped",)}
 WAY_BACK = ("starting", "doa")
 
 
-def commands(pot_name: str, grace_s: int) -> tuple[PotStep, ...]:
+def commands(pot_name: str) -> tuple[PotStep, ...]:
     """The pot commands of a stop to which nobody objects."""
-    reason = "SIGKILL after what is left of kill_timeout"
-    return (command.set_attribute(pot_name, "stop_timeout", str(grace_s), reason=reason), command.stop(pot_name))
+    return (command.stop(pot_name),)
 
 
 async def stop(host: Host, task: Task, clock: Clock, *, timeout_s: float, kill_signal: str) -> None:
@@ -136,9 +135,13 @@ async def _signalled(host: Host, task: Task, name: str) -> bool:
 
 
 async def _pot_stop(host: Host, pot_name: str, grace_s: int) -> str:
-    """One `pot stop`; what pot said against it, or ""."""
+    """One `pot stop`, with SIGKILL after what is left of kill_timeout; what pot said against it, or ""."""
+    try:
+        await asyncio.to_thread(composing.set_attribute, await host.paths(), pot_name, "stop_timeout", str(grace_s))
+    except (OSError, DriverError) as error:
+        log.warning("cannot set the time that pot stop gives", pot=pot_name, error=str(error))
     said = ""
-    for step in commands(pot_name, grace_s):
+    for step in commands(pot_name):
         said = await _attempt(host, step, extra_s=grace_s)
     return said
 

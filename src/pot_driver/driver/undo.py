@@ -139,7 +139,7 @@ async def _remove_limits(host: Host, record: TaskRecord) -> None:
 
 
 async def _remove_scripts(_host: Host, record: TaskRecord) -> None:
-    await asyncio.to_thread(scripts.remove, record)  # the app may have left any number of files
+    await asyncio.to_thread(scripts.remove_earlier, record)  # the app may have left any number of files
 
 
 async def _remove_home(host: Host, record: TaskRecord) -> None:
@@ -153,6 +153,6 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("pot", _destroy_pot),
     ("main pid", _forget_main_pid),
     ("limits", _remove_limits),
-    ("scripts", _remove_scripts),
+    ("scripts of an earlier version", _remove_scripts),
     ("state", _remove_home),
 )

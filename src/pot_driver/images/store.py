@@ -45,10 +45,16 @@ class Store:
     def local(self, pot: str, tag: str) -> Local | None:
         """An image by the names that pot knows it by."""
         cached = self.file(pot, tag).is_file()
-        imported = self.paths.conf(image_pot(pot, tag)).exists()
+        imported = self._is_whole(image_pot(pot, tag))
         if not cached and not imported:
             return None
         return Local(pot=pot, tag=tag, origin=origin.read(self.file(pot, tag)), imported=imported, cached=cached)
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether pot has all of it: a killed import leaves a pot without anything in its root."""
+        with suppress(OSError):
+            return self.paths.conf(name).exists() and any(self.paths.root(name).iterdir())
+        return False
 
     def candidates(self, asked: Asked) -> list[Local]:
         """All images that have the asked name, here or where they came from."""

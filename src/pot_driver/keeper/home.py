@@ -5,6 +5,10 @@
                        alive      FIFO whose write end the keeper holds
                        group      process group of the keeper and of `pot start`
                        stop       there when its end was wanted
+                       bell       FIFO in which the task's script says that it runs
+                       starting   FIFO that is held for writing until it has said so, or cannot any more
+                       began      one byte when it has said so
+                       scripts/   the task's scripts, which its pot sees read-only
                        start.log  what pot and the host's tools said while the pot ran
                        exit       how `pot start` ended (see `record`)
 
@@ -41,6 +45,24 @@ class Home:
         return self.path / "keeper.sh"
 
     @property
+    def starting(self) -> Path:
+        """The FIFO that is held until it is known whether the task's script runs."""
+        return self.path / "starting"
+
+    @property
+    def began(self) -> bool:
+        """Whether the task's script has run in the jail."""
+        try:
+            return (self.path / "began").stat().st_size > 0
+        except OSError:
+            return False
+
+    @property
+    def scripts(self) -> Path:
+        """The directory of the task's scripts."""
+        return self.path / "scripts"
+
+    @property
     def exists(self) -> bool:
         """Whether a task was ever begun here."""
         return self.path.is_dir()
@@ -50,7 +72,8 @@ class Home:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.mkdir(mode=0o700)
         self.save(state)
-        os.mkfifo(self.alive, 0o600)
+        for fifo in (self.alive, self.starting, self.path / "bell"):
+            os.mkfifo(fifo, 0o600)
 
     def save(self, state: bytes) -> None:
         """Replace the task's state, whole or not at all."""

@@ -13,15 +13,21 @@
 
 home=${0%/*}
 exec 9>&0 3>&1 4>&2 </dev/null >>"$home/start.log" 2>&1 || exit 1
+# Read and write: opening a FIFO only for writing would wait for a reader.
+exec 6<>"$home/bell" 8<>"$home/starting" || exit 1
 echo $$ >"$home/group" || exit 1
 
 keep() {
 	# Caught, not ignored: what is ignored here would be ignored by the app as well.
 	trap : HUP INT TERM
 	# Some shells pass on only descriptors that are named; 9 stays here, or the app would hold it.
-	"$1" start -p "$2" 3>&3 4>&4 9>&-
+	# The byte that the task's script writes is kept, and no more of what an image may write in its place. It gets
+	# end-of-file when nobody is left who could write it.
+	exec dd bs=1 count=1 <"$home/bell" >"$home/began" 2>/dev/null 8>&8 3>&- 4>&- 6>&- 9>&- &
+	exec 8>&-
+	"$1" start -p "$2" 3>&3 4>&4 5>&6 6>&- 9>&-
 	status=$?
-	exec 3>&- 4>&-
+	exec 3>&- 4>&- 6>&-
 	stats=
 	if [ -r "$3" ]; then
 		read -r stats <"$3" || :

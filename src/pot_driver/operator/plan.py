@@ -24,7 +24,7 @@ from pot_driver.operator import agentfile, jobfile
 from pot_driver.operator.allocation import Allocation
 from pot_driver.operator.hclspec import encode
 from pot_driver.operator.job import Group, Job, PortAsk, Task
-from pot_driver.plan import Plan
+from pot_driver.plan import Plan, compose
 
 INVALID = 2  # exit status when the job has problems
 _ALLOC_ID = "00000000-0000-0000-0000-000000000000"
@@ -130,6 +130,9 @@ def _as_json(one: TaskPlan) -> dict[str, object]:
                 {"argv": ["pot", *step.argv], "reason": step.reason, "timeout": step.timeout, "locked": step.locked}
                 for step in one.plan.commands
             ],
+            "pot_conf": compose.preview(one.plan.spec).pot_conf.splitlines(),
+            "fscomp_conf": compose.preview(one.plan.spec).fscomp_conf.splitlines(),
+            "command": one.plan.spec.command,
             "ports": dict(one.plan.port_map),
             "notes": list(one.notes),
         }
@@ -142,5 +145,16 @@ def _as_text(one: TaskPlan) -> str:
     if one.plan is not None:
         for number, step in enumerate(one.plan.commands, 1):
             lines += [f"  {number:2}. # {step.reason}", f"      pot {shlex.join(step.argv)}"]
+        lines += _composed(one.plan)
         lines += [f"  note: {note}" for note in one.notes]
     return "\n".join(lines)
+
+
+def _composed(plan: Plan) -> Iterator[str]:
+    """What the driver writes between the clone and the start."""
+    shown = compose.preview(plan.spec)
+    for title, text in (("pot.conf", shown.pot_conf), ("fscomp.conf", shown.fscomp_conf)):
+        yield f"  {title}, as the driver writes it before the start:"
+        yield from (f"      {line}" for line in text.splitlines())
+    yield from (f"  copy {copy.source.path} to {copy.destination}" for copy in plan.spec.copies)
+    yield f"  the pot's shell runs: {plan.spec.command or 'the command of the image'}"

@@ -1,58 +1,50 @@
-"""From what a job needs to the ordered list of pot commands, all of it decided before the first one runs.
+"""From what a job needs to the pot commands and files that make it, all of it decided before the first one runs.
 
-The operator's `plan` command prints this list and StartTask runs it. Rooms: `scripts` the files that carry command and
-environment, `expected` what pot must have done afterwards.
+The operator's `plan` command prints them and StartTask carries them out. Rooms: `compose` the pot's configuration,
+`scripts` the files that carry command and environment.
 
 Not here: running anything, looking at anything.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pot_driver.config.urls import without_credentials
-from pot_driver.plan.expected import Expected, ExpectedMount, differences, hooks_in
-from pot_driver.plan.scripts import CHANGE_USER, START, STOP, TaskFile, early_files, task_files
+from pot_driver.plan.scripts import CHANGE_USER, TaskFile, task_files
 from pot_driver.pot import command
 from pot_driver.pot.command import PotStep
-from pot_driver.pot.parse import FscompEntry, PotConf
-from pot_driver.spec import ImageRef, Mounting, TaskSpec
-from pot_driver.spec.names import parts
+from pot_driver.pot.layout import image_pot
+from pot_driver.spec import ImageRef, TaskSpec
 
-__all__ = [
-    "Expected",
-    "ExpectedMount",
-    "ImageRef",
-    "Plan",
-    "TaskFile",
-    "build",
-    "early_files",
-    "refused_hooks",
-    "task_files",
-    "verify",
-]
-
-_PREPARED: Mapping[str, str] = {"persistent": "NO", "no-rc-script": "YES"}  # set by prepare, relied on by all
+__all__ = ["ImageRef", "Plan", "TaskFile", "build", "task_files"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a task's pot is made: image, prepare, steps, start."""
+    """How a task's pot is made: its image imported, once for all tasks; cloned; configured; started."""
 
     pot_name: str
     image: ImageRef
-    prepare: PotStep
-    steps: tuple[PotStep, ...]
+    import_image: PotStep
+    clone: PotStep
     start: PotStep
-    expect: Expected
     spec: TaskSpec
+
+    @property
+    def image_pot(self) -> str:
+        """The pot that the image is imported as."""
+        return image_pot(self.image.pot, self.image.tag)
+
+    def import_from(self, url: str) -> PotStep:
+        """The import of the same image from elsewhere, such as pot's own cache."""
+        return _import(self.image, url)
 
     @property
     def commands(self) -> tuple[PotStep, ...]:
         """Every pot command, in order."""
-        return (self.prepare, *self.steps, self.start)
+        return (self.import_image, self.clone, self.start)
 
     @property
     def own_address(self) -> bool:
@@ -62,16 +54,7 @@ class Plan:
     @property
     def programs(self) -> tuple[str, ...]:
         """What the image must have."""
-        spec = self.spec
-        needed = ["/bin/sh", "/bin/realpath"]
-        needed += ["/bin/cp"] if spec.copies else []
-        needed += ["/bin/ls"] if any(mounting.checked_inside for mounting in spec.mounts) else []
-        return (*needed, *(CHANGE_USER if spec.user else ()))
-
-    @property
-    def new_directories(self) -> tuple[str, ...]:
-        """What the image must not have: pot copies a directory right only to where there is none."""
-        return tuple(copy.destination for copy in self.spec.copies if copy.source.is_directory)
+        return ("/bin/sh", *(CHANGE_USER if self.spec.user else ()))
 
     @property
     def port_map(self) -> Mapping[str, int]:
@@ -81,31 +64,21 @@ class Plan:
 
 def build(spec: TaskSpec) -> Plan:
     """The plan of a task."""
-    name = spec.pot_name
-    sources = _spellings(spec.mounts)
-    steps = (
-        command.info_valid(name),
-        *_attributes(spec),
-        *(
-            command.copy_in(name, c.source.path, c.destination, f"copy {c.source.path} to {c.destination}")
-            for c in spec.copies
-        ),
-        *(
-            command.mount_in(name, source, m.destination, f"mount {m.destination}: {m.reason}", read_only=m.read_only)
-            for m, source in zip(spec.mounts, sources, strict=True)
-        ),
-    )
-    if spec.memory_mb is not None or spec.cpus is not None:
-        steps += (command.set_rss(name, memory_mb=spec.memory_mb, cpus=spec.cpus),)
-    if spec.network.hosts:
-        steps += (command.set_hosts(name, spec.network.hosts),)
+    image, network = spec.image, spec.network
     return Plan(
-        pot_name=name,
-        image=spec.image,
-        prepare=_prepare(spec),
-        steps=steps,
-        start=command.start(name),
-        expect=_expected(spec, sources),
+        pot_name=spec.pot_name,
+        image=image,
+        import_image=_import(image, without_credentials(image.url)),
+        clone=command.clone(
+            spec.pot_name,
+            image_pot(image.pot, image.tag),
+            network_type=network.type,
+            ips=network.ips,
+            bridge=network.bridge,
+            stack=network.stack,
+            dns="off" if network.dns == "custom" else network.dns,  # the driver writes the file
+        ),
+        start=command.start(spec.pot_name),
         spec=spec,
     )
 
@@ -117,83 +90,5 @@ def of_image(plan: Plan, tag: str) -> Plan:
     return build(replace(plan.spec, image=replace(plan.spec.image, tag=tag)))
 
 
-def verify(plan: Plan, conf: PotConf, fscomp: Sequence[FscompEntry]) -> list[str]:
-    """What pot's files say, after all steps, that was not asked."""
-    return differences(plan.expect, conf, fscomp)
-
-
-def refused_hooks(plan: Plan, conf_files: Iterable[str]) -> str:
-    """Why the pot must not be started, judged by the names of the files in its conf directory; "" when it may."""
-    hooks = hooks_in(conf_files)
-    if not hooks or plan.spec.allow_image_hooks:
-        return ""
-    image = plan.image
-    return (
-        f"image {image.pot} {image.tag} brings {', '.join(hooks)}, which pot would run on the host as root; "
-        "this node does not allow that (allow_image_hooks)"
-    )
-
-
-def _prepare(spec: TaskSpec) -> PotStep:
-    name, suffix = parts(spec.task.id, spec.task.alloc_id, spec.task.name)
-    network = spec.network
-    forwarded = network.exports if network.type not in {"inherit", "alias"} else ()
-    return command.prepare(
-        name=name,
-        suffix=suffix,
-        url=without_credentials(spec.image.url),  # the image is in pot's cache before it runs
-        image=spec.image.pot,
-        tag=spec.image.tag,
-        command=START,
-        exports=[str(export) for export in forwarded],
-        network_type=network.type,
-        ips=network.ips,
-        bridge=network.bridge,
-        stack=network.stack,
-        dns=network.dns,
-        signature_pubkey=spec.image.signature_pubkey,
-    )
-
-
-def _attributes(spec: TaskSpec) -> list[PotStep]:
-    name = spec.pot_name
-    steps = [command.set_attribute(name, "prunable", "NO", "keep `pot prune` away: the driver reads its end first")]
-    steps += [command.set_attribute(name, key, value, f"attribute of the job: {key}") for key, value in spec.attributes]
-    if spec.exec_stop is not None:
-        steps.append(command.set_attribute(name, "exec_stop", STOP, "run the job's exec_stop when it is stopped"))
-    return steps
-
-
-def _expected(spec: TaskSpec, sources: Sequence[str]) -> Expected:
-    exec_stop = {} if spec.exec_stop is None else {"exec_stop": STOP}
-    return Expected(
-        cmd=START,
-        network_type=spec.network.type,
-        export_ports=frozenset(str(export) for export in spec.network.exports),
-        attributes={**_PREPARED, "prunable": "NO", **dict(spec.attributes), **exec_stop},
-        mounts=tuple(
-            ExpectedMount(source=source, destination=m.destination, read_only=m.read_only)
-            for m, source in zip(spec.mounts, sources, strict=True)
-        ),
-        memory=None if spec.memory_mb is None else f"{spec.memory_mb}M",
-        cpus=None if spec.cpus is None else str(spec.cpus),
-        hosts=frozenset(f"{address} {host}" for host, address in spec.network.hosts) or None,
-        allowed_attributes=spec.allowed_attributes,
-    )
-
-
-def _spellings(mounts: Sequence[Mounting]) -> list[str]:
-    """The host directories, spelled so that pot takes each of them for a new one.
-
-    pot refuses a directory when its name and a blank are found, as a regular expression, anywhere in the lines that it
-    has: the same directory twice, one that ends like an earlier one, one that is called like an earlier read-only
-    mount point. `/.` at the end is the same directory by another name.
-    """
-    spelled, lines = [], ""
-    for mounting in mounts:
-        source = mounting.source.path
-        while re.search(re.escape(source).replace(r"\.", ".") + " ", lines):
-            source += "/."
-        spelled.append(source)
-        lines += f"{source} {mounting.destination}{' ro' if mounting.read_only else ''}\n"
-    return spelled
+def _import(image: ImageRef, url: str) -> PotStep:
+    return command.import_image(url, image.pot, image.tag, signature_pubkey=image.signature_pubkey)

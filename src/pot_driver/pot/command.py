@@ -38,74 +38,29 @@ def config_get(setting: str) -> PotStep:
     return _step(f"pot's {setting}", "config", "-q", "-g", setting)
 
 
-def prepare(  # noqa: PLR0913 - as many as pot has
-    *,
+def import_image(url: str, image: str, tag: str, *, signature_pubkey: str | None = None) -> PotStep:
+    """Make a pot of the image's files in pot's cache, and of the images that it depends on."""
+    key = ("-C", signature_pubkey) if signature_pubkey is not None else ()
+    argv = ("import", "-p", image, "-t", tag, "-U", url, *key)
+    return _step(f"import image {image} {tag}, unless it is there", *argv, timeout="prepare", locked=True)
+
+
+def clone(
     name: str,
-    suffix: str,
-    url: str,
     image: str,
-    tag: str,
-    command: str,
-    exports: Sequence[str] = (),
+    *,
     network_type: str | None = None,
     ips: Sequence[str] = (),
     bridge: str | None = None,
     stack: str | None = None,
     dns: str | None = None,
-    signature_pubkey: str | None = None,
 ) -> PotStep:
-    """Import the image if it is not there, clone it as `<name>_<suffix>`, set command, network and ports.
-
-    pot takes one pair of double quotes off `command`; the rest is read by the pot's shell.
-    """
-    options = [("-U", url), ("-p", image), ("-t", tag), ("-n", name), ("-a", suffix), ("-c", f'"{command}"')]
-    single = [("-N", network_type), ("-B", bridge), ("-S", stack), ("-d", dns), ("-C", signature_pubkey)]
-    options += [(flag, value) for flag, value in single if value is not None]
-    options += [("-i", ip) for ip in ips] + [("-e", port) for port in exports]
-    argv = [word for option in options for word in option]
-    reason = f"clone image {image} {tag} as {name}_{suffix}, importing it first if it is not there"
-    return _step(reason, "prepare", *argv, timeout="prepare", locked=True)
-
-
-def info_valid(name: str) -> PotStep:
-    """Status 0 when it is a pot: a prepare that says success can have made none."""
-    return _step("see that prepare really made a pot", "info", "-qp", name)
-
-
-def set_attribute(name: str, attribute: str, value: str, reason: str) -> PotStep:
-    """Set an attribute of pot or of the jail."""
-    return _step(reason, "set-attribute", "-p", name, "-A", attribute, "-V", value)
-
-
-def copy_in(name: str, source: str, destination: str, reason: str) -> PotStep:
-    """Copy a host file or directory into the pot, making the parents of the destination."""
-    argv = ("copy-in", "-p", name, "-s", source, "-d", destination, "-c")
-    return _step(reason, *argv, timeout="copy", locked=True)
-
-
-def mount_in(name: str, source: str, destination: str, reason: str, *, read_only: bool) -> PotStep:
-    """Mount a host directory in the pot, now for a look and again at each start."""
-    argv = ("mount-in", "-p", name, "-d", source, "-m", destination)
-    return _step(reason, *argv, *(("-r",) if read_only else ()))
-
-
-def set_rss(name: str, *, memory_mb: int | None, cpus: int | None) -> PotStep:
-    """Limit resident memory and the number of CPUs."""
-    limits, texts = [], []
-    if cpus is not None:
-        limits += ["-C", str(cpus)]
-        texts.append(f"{cpus} CPUs" if cpus > 1 else "1 CPU")
-    if memory_mb is not None:
-        limits += ["-M", f"{memory_mb}M"]
-        texts.append(f"{memory_mb} MiB of memory")
-    return _step(f"limit the pot to {' and '.join(texts)}", "set-rss", "-p", name, *limits)
-
-
-def set_hosts(name: str, hosts: Sequence[tuple[str, str]]) -> PotStep:
-    """Replace the pot's own lines of /etc/hosts by these pairs of name and address; none clears them."""
-    argv = [word for host, address in hosts for word in ("-H", f"{host}:{address}")]
-    reason = f"/etc/hosts: {', '.join(host for host, _ in hosts) or 'none of the image'}"
-    return _step(reason, "set-hosts", "-p", name, *argv, locked=True)
+    """Clone the pot of an image; pot gives it an address, where its network has one."""
+    options = [("-N", network_type), ("-B", bridge), ("-S", stack), ("-d", dns)]
+    words = [word for flag, value in options if value is not None for word in (flag, value)]
+    words += [word for ip in ips for word in ("-i", ip)]
+    reason = f"clone image {image} as {name}"
+    return _step(reason, "clone", "-p", name, "-P", image, *words, timeout="prepare", locked=True)
 
 
 def start(name: str) -> PotStep:

@@ -1,6 +1,4 @@
-"""A prepared pot's files, seen from the host: what its image lacks, and two settings that pot has no command for.
-
-Symlinks in a pot's root are followed as the pot would, never into the host.
+"""A pot's root as its image made it: what it lacks, and what pot would write outside of it.
 
 Not here: running pot, what a job wants (see `plan`).
 """
@@ -8,143 +6,102 @@ Not here: running pot, what a job wants (see `plan`).
 from __future__ import annotations
 
 import os
-import re
 import stat
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pot_driver import files
-from pot_driver.pot.parse import FscompEntry
+from pot_driver.pot.tree import Tree
 
-_WRITTEN = ("/etc/hosts", "/etc/resolv.conf", "/tmp/tinirc")  # noqa: S108 - in a pot
-_SYMLINKS = 32  # followed for one path, as kernels limit it
-
-
-def problems(root: Path, *, programs: Iterable[str], new_directories: Iterable[str]) -> list[str]:
-    """What stands against going on: programs that pot or the job needs, directories that would not be copied right."""
-    found = [f"the image has no {path}, which {why(path)}" for path in programs if _lacks(root, path)]
-    for path in new_directories:
-        inside = lookup(root, path)
-        if inside is not None and inside.is_dir():
-            found.append(
-                f"copy: the image has a directory {path} already, and pot would copy into a directory with a random"
-                " name below it: copy its files one by one, to another place, or mount it"
-            )
-    return found
+# What `pot start` writes, by paths of the host and as the host's root.
+WRITTEN = ("/etc/hosts", "/etc/resolv.conf", "/tmp/tinirc")  # noqa: S108 - in a pot
+# What `pot start` reads, the same way; real ones have some kilobytes.
+READ = ("/bin/freebsd-version",)
+READ_LIMIT = 1 << 20
+ACCOUNTS_LIMIT = 1 << 20
+# What an image can lack, and what will not work without it.
+_WANTED = {
+    "/etc/pwd.db": "FreeBSD starts no jail whose command is to run as a user: pot start will fail",
+    "/usr/bin/env": "commands of `nomad alloc exec` and script checks will fail",
+    "/root": "commands of `nomad alloc exec` and script checks will fail, where root's home on the host is /root",
+}
 
 
-def leaks(root: Path, mounts: Iterable[FscompEntry]) -> list[str]:
-    """The files that `pot start` would write outside of the pot.
+def lacking(root: Tree, programs: Iterable[str]) -> list[str]:
+    """The programs that pot or the job needs and the image does not have."""
+    return [f"the image has no {path}, which {_why(path)}" for path in programs if _lacks(root, path)]
 
-    It writes them as the host's root, by their path from the host: a symlink of the image, or in a directory that is
-    mounted there, would let it write anywhere.
+
+def wanting(root: Tree) -> list[str]:
+    """What the image lacks without which a task can run, for a warning."""
+    return [f"the image has no {path}: {why}" for path, why in _WANTED.items() if root.find(path) is None]
+
+
+def leaks(top: Path, mounts: Sequence[tuple[str, str]]) -> list[str]:
+    """The files that `pot start` would write or read outside of the pot: it follows symbolic links as the host does.
+
+    `mounts`: source and destination of each.
     """
     return [
-        f"pot would write {path} of the pot to the host's {real}: a symlink of the image, or in what is mounted there,"
+        f"pot would {_does(path)} the host's {real}: a symlink of the image, or in what is mounted there,"
         " leads out of the pot"
-        for path in _WRITTEN
-        if (real := _outside(root, list(mounts), path))
+        for path in (*WRITTEN, *READ)
+        if (real := _outside(top, mounts, path))
     ]
 
 
-def _outside(root: Path, mounts: list[FscompEntry], path: str) -> str:
+def _does(path: str) -> str:
+    return f"read {path} of the pot from" if path in READ else f"write {path} of the pot to"
+
+
+def make_writable(root: Tree) -> None:
+    """Remove what pot would wait at, or follow, instead of a plain file: it writes it anew, or does without."""
+    for path in (*WRITTEN, *READ):
+        with suppress(OSError):
+            if not root.is_plain(path) or (path in READ and _size(root, path) > READ_LIMIT):
+                root.remove(path)
+
+
+def _size(root: Tree, path: str) -> int:
+    found = root.find(path)
+    return found[1].st_size if found is not None else 0
+
+
+def uid_of(root: Tree, user: str) -> int | str:
+    """The number of a user, by name or number, as the image's accounts have it; or why there is none."""
+    text = (root.read("/etc/passwd", ACCOUNTS_LIMIT) or b"").decode(errors="replace")
+    accounts = [line.split(":") for line in text.splitlines() if line and not line.startswith("#")]
+    for fields in accounts:
+        if user in (*fields[:1], *fields[2:3]) and fields[2].isdecimal():
+            return int(fields[2])
+    names = ", ".join(fields[0] for fields in accounts[:50]) or "none that can be read"
+    return f'user: the pot has no user "{user}"; it has {names}'
+
+
+def _outside(top: Path, mounts: Sequence[tuple[str, str]], path: str) -> str:
     """Where the path leads on the host, "" when that is inside the pot or what is mounted in it."""
-    top = os.path.realpath(root)
-    real = os.path.realpath(f"{top}{path}")
-    if not real.startswith(f"{top}/"):
+    inside_top = os.path.realpath(top)
+    real = os.path.realpath(f"{inside_top}{path}")
+    if not real.startswith(f"{inside_top}/"):
         return real
-    inside = real.removeprefix(top)
-    over = [entry for entry in mounts if entry.source.startswith("/") and inside.startswith(f"{entry.destination}/")]
+    inside = real.removeprefix(inside_top)
+    over = [mount for mount in mounts if inside.startswith(f"{mount[1]}/")]
     if not over:
         return ""
-    last = max(over, key=lambda entry: len(entry.destination))
-    top = os.path.realpath(last.source)
-    real = os.path.realpath(top + inside.removeprefix(last.destination))
-    return "" if real.startswith(f"{top}/") else real
+    source, destination = max(over, key=lambda mount: len(mount[1]))
+    below = os.path.realpath(source)
+    real = os.path.realpath(below + inside.removeprefix(destination))
+    return "" if real.startswith(f"{below}/") else real
 
 
-def unknown_user(root: Path, mounts: Iterable[FscompEntry], user: str) -> list[str]:
-    """That nobody in the pot has this name or number; nothing is said where its accounts cannot be seen from here."""
-    file = lookup(root, "/etc/passwd")
-    if file is None or any("/etc/passwd".startswith(f"{entry.destination}/") for entry in mounts):
-        return []
-    accounts = [line.split(":") for line in files.text(file).splitlines() if not line.startswith("#")]
-    if not accounts or any(user in (*fields[:1], *fields[2:3]) for fields in accounts):
-        return []
-    return [f'user: the pot has no user "{user}"; it has {", ".join(fields[0] for fields in accounts)}']
+def _why(program: str) -> str:
+    return "runs every command in a pot" if program == "/bin/sh" else "runs a task as another user than root"
 
 
-def is_empty(root: Path) -> bool:
-    """Whether there is nothing in a pot's root, or no root."""
-    return not root.is_dir() or not any(root.iterdir())
-
-
-def was_copied(root: Path, source: Path, destination: str) -> bool:
-    """Whether something is where `pot copy-in` should have put it."""
-    inside = lookup(root, destination)
-    if inside is None or source.is_dir():
-        return inside is not None and inside.is_dir()
-    return os.path.lexists(inside / source.name) if inside.is_dir() else True
-
-
-def why(program: str) -> str:
-    """What a program is needed for."""
-    reasons = {
-        "/bin/sh": "runs every command in a pot",
-        "/bin/realpath": "pot needs to mount anything",
-        "/bin/cp": "pot needs to copy files",
-        "/bin/ls": "is needed to see that the right directories were mounted",
-    }
-    return reasons.get(program, "is needed to run the task as another user than root")
-
-
-def lookup(root: Path, path: str) -> Path | None:
-    """The file that `path` is inside the pot, None when there is none."""
-    left = [part for part in reversed(path.split("/")) if part]
-    at: list[str] = []
-    for _ in range(len(left) + _SYMLINKS * 16):
-        if not left:
-            return root.joinpath(*at)
-        part = left.pop()
-        if part == "..":
-            del at[-1:]
-        elif part != ".":
-            here = root.joinpath(*at, part)
-            if here.is_symlink():
-                target = str(here.readlink())
-                at = [] if target.startswith("/") else at
-                left += [step for step in reversed(target.split("/")) if step]
-            elif here.exists():
-                at.append(part)
-            else:
-                return None
-    return None
-
-
-def set_hostname(conf: Path, hostname: str) -> None:
-    """Write the host name into pot.conf, where `pot start` takes it from."""
-    text = conf.read_text(errors="surrogateescape")
-    lines = [line for line in text.splitlines() if not re.match(r"host\.hostname=", line)]
-    lines.append(f'host.hostname="{hostname}"')
-    descriptor, changed = tempfile.mkstemp(dir=conf.parent, prefix=".pot.conf.")
-    with os.fdopen(descriptor, "w", errors="surrogateescape") as file:
-        file.writelines(f"{line}\n" for line in lines)
-        os.fchmod(descriptor, stat.S_IMODE(conf.stat().st_mode))
-    Path(changed).replace(conf)
-
-
-def set_resolv_conf(conf_dir: Path, source: Path) -> None:
-    """Let the pot have this resolv.conf: where the image has one of its own, pot clone puts that in its place."""
-    wanted, own = files.content(source), conf_dir / "resolv.conf"
-    if wanted is not None and files.content(own) != wanted:
-        own.write_bytes(wanted)
-
-
-def _lacks(root: Path, path: str) -> bool:
+def _lacks(root: Tree, path: str) -> bool:
     """Whether a program is surely not there: a directory that is empty or missing may be one that is mounted later."""
-    file = lookup(root, path)
-    if file is not None:
-        return not (file.is_file() and file.stat().st_mode & 0o111)
-    directory = lookup(root, str(Path(path).parent))
-    return directory is not None and directory.is_dir() and any(directory.iterdir())
+    found = root.find(path)
+    if found is not None:
+        return not (stat.S_ISREG(found[1].st_mode) and found[1].st_mode & 0o111)
+    directory = root.find(str(Path(path).parent))
+    return directory is not None and stat.S_ISDIR(directory[1].st_mode) and bool(root.names(directory[0]))

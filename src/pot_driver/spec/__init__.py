@@ -32,6 +32,7 @@ __all__ = [
     "Network",
     "TaskSpec",
     "build",
+    "changed",
     "pot_name",
     "read",
     "recheck",

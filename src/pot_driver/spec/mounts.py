@@ -15,6 +15,7 @@ from pot_driver.spec.values import Copy, HostPath, Mounting
 
 # pot keeps its mounts as words of a line, looks for them with a regular expression, and is a shell script.
 _UNMOUNTABLE = re.compile(r"""[\s\\*?\[\]^$'"`;&|<>()]""")
+_SCRIPTS = "/.pot-driver"
 _REWRITTEN = {
     "/etc/hosts": "pot writes it at each start: use extra_hosts",
     "/etc/resolv.conf": "pot writes it at each start: use dns",
@@ -49,11 +50,13 @@ def _own(draft: Draft) -> list[Mounting]:
     task = draft.task
     directories = (
         (task.local_dir, "/local", "the task's own directory"),
-        (task.secrets_dir, "/secrets", "the task's secrets, and the driver's script"),
+        (task.secrets_dir, "/secrets", "the task's secrets"),
         (task.shared_dir, "/alloc", "what the tasks of the group share"),
     )
     return [
-        Mounting(source=HostPath(path=path), destination=inside, read_only=False, option="task", reason=text)
+        Mounting(
+            source=paths.own_directory(draft, path), destination=inside, read_only=False, option="task", reason=text
+        )
         for path, inside, text in directories
     ]
 
@@ -102,16 +105,19 @@ def _mounting(draft: Draft, option: str, text: str, *, read_only: bool) -> Mount
         return None
     before = len(draft.problems)
     found = paths.resolve(draft, option, source, directory=True)
-    if found.path == "/" and len(draft.problems) == before:
-        draft.wrong(option, f"{shown(text)}: pot cannot mount the host's root directory")
+    if len(draft.problems) == before and (why := _unmountable(draft, found)):
+        draft.wrong(option, f"{shown(text)}: {why}")
     return Mounting(
         source=found,
         destination=inside,
         read_only=read_only or mode == "ro",
         option=option,
         reason=f"the job's {option} {shown(text)}",
-        checked_inside=draft.look and not paths.in_own_directories(draft, found),
     )
+
+
+def _unmountable(draft: Draft, found: HostPath) -> str:
+    return "pot cannot mount the host's root directory" if found.path == "/" else paths.unmountable(draft, found)
 
 
 def _destination(draft: Draft, option: str, text: str, path: str) -> str | None:
@@ -125,6 +131,14 @@ def _destination(draft: Draft, option: str, text: str, path: str) -> str | None:
     plain = posixpath.normpath(path).replace("//", "/")
     if plain == "/":
         draft.wrong(option, f"{shown(text)}: nothing can be mounted on the pot's root directory")
+        return None
+    if f"{plain}/".startswith(f"{_SCRIPTS}/"):
+        draft.wrong(option, f"{shown(text)}: the driver's own scripts are mounted there")
+        return None
+    if plain.startswith("/alloc/"):
+        draft.wrong(
+            option, f"{shown(text)}: /alloc is shared with other tasks, which can replace what is mounted on there"
+        )
         return None
     return plain
 
@@ -147,6 +161,8 @@ def _copy(draft: Draft, text: str, mounted: tuple[Mounting, ...]) -> Copy | None
     over = next((m for m in mounted if f"{plain}/".startswith(f"{m.destination}/")), None)
     if plain == "/":
         draft.wrong("copy", f"{shown(text)}: nothing can be copied onto the pot's root directory")
+    elif f"{plain}/".startswith(f"{_SCRIPTS}/"):
+        draft.wrong("copy", f"{shown(text)}: the driver's own scripts are mounted there")
     elif plain in _REWRITTEN:
         draft.wrong("copy", f"{shown(text)} would be lost: {_REWRITTEN[plain]}")
     elif over is not None:

@@ -13,13 +13,12 @@ from pot_driver.model import Dns
 from pot_driver.spec.draft import Draft
 from pot_driver.spec.paths import resolve
 from pot_driver.spec.ports import exports
-from pot_driver.spec.values import Export, Network
+from pot_driver.spec.values import Export, HostPath, Network
 
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 _KNOWN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")  # what people put into /etc/hosts
 _INTERFACE = re.compile(r"[A-Za-z0-9_.:-]{1,15}")
 _HOST_NAME_LENGTH = 64  # what FreeBSD and pot take
-RESOLV_CONF = "resolv.conf"  # in the task's `.pot` directory
 
 
 def network(draft: Draft) -> Network:
@@ -36,7 +35,7 @@ def network(draft: Draft) -> Network:
         _tell_unmapped(draft, mode, ports)
     elif ports and options.network_stack == "ipv6":
         draft.wrong("network_stack", '"ipv6": pot exports ports for IPv4 only, so port_map and ports cannot work')
-    dns, resolv_conf = _dns(draft)
+    dns, resolv_conf, resolv_file = _dns(draft)
     return Network(
         type=kind,
         ips=ips,
@@ -44,6 +43,7 @@ def network(draft: Draft) -> Network:
         stack=options.network_stack,
         dns=dns,
         resolv_conf=resolv_conf,
+        resolv_file=resolv_file,
         hostname=_hostname(draft),
         hosts=tuple(pair for text in options.extra_hosts if (pair := _extra_host(draft, text))),
         exports=ports,
@@ -91,17 +91,17 @@ def _tell_unmapped(draft: Draft, mode: str, ports: tuple[Export, ...]) -> None:
             )
 
 
-def _dns(draft: Draft) -> tuple[str | None, str | None]:
-    """What `pot prepare -d` takes, and the file's content when that comes from Nomad's `dns` block."""
+def _dns(draft: Draft) -> tuple[str | None, str | None, HostPath | None]:
+    """Pot's word for it, and the resolv.conf: from Nomad's `dns` block, or a file."""
     asked, nomad = draft.options.dns, draft.task.dns
     if asked is None and nomad is not None and (nomad.servers or nomad.searches or nomad.options):
-        return f"custom:{draft.task.secrets_dir}/.pot/{RESOLV_CONF}", _resolv_conf(draft, nomad)
-    if asked is None or not asked.startswith("custom:"):
-        return asked or draft.plugin.default_dns, None
-    path = resolve(draft, "dns", asked.removeprefix("custom:"), directory=False).path
-    if re.search(r"\s", path):
-        draft.wrong("dns", f"{shown(path)} has blanks, which pot cannot read here")
-    return f"custom:{path}", None
+        return "custom", _resolv_conf(draft, nomad), None
+    if asked is not None and asked.startswith("custom:"):
+        return "custom", None, resolve(draft, "dns", asked.removeprefix("custom:"), directory=False)
+    default = draft.plugin.default_dns
+    if asked is None and default is not None and default.startswith("custom:"):
+        return "custom", None, HostPath(path=default.removeprefix("custom:"))  # the administrator's own
+    return asked or default, None, None
 
 
 def _resolv_conf(draft: Draft, dns: Dns) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
+from collections.abc import Callable
 
 from pot_driver.config.checks import shown
 from pot_driver.spec.draft import Draft
@@ -29,6 +30,10 @@ def resolve(draft: Draft, option: str, text: str, *, directory: bool | None, may
     path = os.path.realpath(own or text) if draft.look else posixpath.normpath(own or text).replace("//", "/")
     if own is not None and not _inside(draft, path):
         draft.wrong(option, f"{shown(text)} leads out of the task's own directories (local, secrets and ../alloc)")
+    elif own is not None and path == _real(draft)(draft.task.task_dir):
+        draft.wrong(
+            option, f"{shown(text)} holds more than the task may see: name a directory in it, such as local/data"
+        )
     elif (own is not None or _allowed(draft, option, text, path)) and draft.look and not may_be_missing:
         return _identify(draft, option, text, path, directory=directory)
     return HostPath(path=path)
@@ -55,9 +60,48 @@ def changed(host_path: HostPath) -> str | None:
     return None
 
 
-def in_own_directories(draft: Draft, host_path: HostPath) -> bool:
-    """Whether only Nomad and this very task write there: not in what other tasks share, nor on the host."""
-    return _below(host_path.path, os.path.realpath(draft.task.task_dir)) or not draft.look
+def own_directory(draft: Draft, path: str) -> HostPath:
+    """One of the task's own directories, which Nomad makes: a link in its place would be an earlier run's doing."""
+    if not draft.look:
+        return HostPath(path=path)
+    real = os.path.realpath(draft.task.alloc_dir) + path.removeprefix(draft.task.alloc_dir)
+    if os.path.realpath(path) != real:
+        draft.wrong("task", f"{path} is not the directory that Nomad made: there is a link in its place or on the way")
+        return HostPath(path=path)
+    return _identify(draft, "task", path, real, directory=True)
+
+
+def unmountable(draft: Draft, host_path: HostPath) -> str:
+    """Why a host directory cannot be mounted safely, "" when it can.
+
+    pot mounts by path, long after the check: whoever can rename a directory on the way decides what is mounted.
+    """
+    if not draft.look or host_path.inode is None:
+        return ""
+    task, path = draft.task, host_path.path
+    shared = os.path.realpath(task.shared_dir)
+    if _below(path, shared):
+        return f"other tasks of the group can replace it; the pot has it as /alloc{path.removeprefix(shared)} already"
+    own = _below(path, os.path.realpath(task.task_dir))
+    if own or not draft.plugin.volumes.allowed_paths:
+        return ""
+    renamer = next((at for at in _parents(path) if _lets_others_rename(at, path)), None)
+    return f"others than root can rename what lies in {renamer}, and so decide what is mounted" if renamer else ""
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.rstrip("/").split("/")[:-1]
+    return ["/".join(parts[:count]) or "/" for count in range(1, len(parts) + 1)]
+
+
+def _lets_others_rename(directory: str, path: str) -> bool:
+    found = os.lstat(directory)
+    if found.st_uid != 0:
+        return True
+    if not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return False
+    name = path.removeprefix(directory).strip("/").partition("/")[0]
+    return not found.st_mode & stat.S_ISVTX or os.lstat(f"{directory.rstrip('/')}/{name}").st_uid != 0
 
 
 def _own(draft: Draft, text: str) -> str | None:
@@ -72,9 +116,13 @@ def _own(draft: Draft, text: str) -> str | None:
     return None if text.startswith("/") else f"{task.task_dir}/{text}"
 
 
+def _real(draft: Draft) -> Callable[[str], str]:
+    return os.path.realpath if draft.look else posixpath.normpath
+
+
 def _inside(draft: Draft, path: str) -> bool:
     task = draft.task
-    real = os.path.realpath if draft.look else posixpath.normpath
+    real = _real(draft)
     if _below(path, f"{real(task.task_dir)}/{_PRIVATE}"):
         return False
     return any(_below(path, real(root)) for root in (task.task_dir, task.shared_dir))

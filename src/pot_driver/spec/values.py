@@ -47,18 +47,13 @@ class Copy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mounting:
-    """A host directory to mount in the pot. `option` and `reason`: who wants it.
-
-    `checked_inside`: others than the host's administrator can change what the path leads to, so the task's script
-    looks once more at what it got before it runs the command.
-    """
+    """A host directory to mount in the pot. `option` and `reason`: who wants it."""
 
     source: HostPath
     destination: str
     read_only: bool
     option: str
     reason: str
-    checked_inside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +77,9 @@ class Network:
     ips: tuple[str, ...] = ()
     bridge: str | None = None
     stack: str | None = None
-    dns: str | None = None  # as `pot prepare -d` takes it, None: pot's choice
-    resolv_conf: str | None = None  # content for the file that `dns` names
+    dns: str | None = None  # inherit, pot, off or custom; None: the image's choice
+    resolv_conf: str | None = None  # of custom: the content
+    resolv_file: HostPath | None = None  # or the file with it
     hostname: str | None = None
     hosts: tuple[tuple[str, str], ...] = ()  # name, address
     exports: tuple[Export, ...] = ()

@@ -35,7 +35,7 @@ async def refused(client, job: Job, *, change=None) -> str:
     return str(caught.value)
 
 
-async def test_b01_a_failing_prepare_is_told_in_pots_words(a_client):
+async def test_b01_a_failing_import_is_told_in_pots_words(a_client):
     async with a_client() as client:
         job = one(client, {"pot": "b01"})
         client.node.offer(job.groups[0].tasks[0].config)
@@ -43,7 +43,6 @@ async def test_b01_a_failing_prepare_is_told_in_pots_words(a_client):
 
         text = await refused(client, job)
 
-    assert "imported pot is weirdly not found after import" in text
     assert "cannot receive" in text
     assert "<nil>" not in text
 
@@ -54,7 +53,7 @@ async def test_b02_a_failing_step_is_told_in_pots_words(a_client):
 
         text = await refused(client, one(client))
 
-    assert "pot mount-in failed (mount /" in text
+    assert "the jail did not start" in text
     assert "mount_nullfs" in text
 
 
@@ -66,13 +65,13 @@ async def test_b03_without_its_mount_a_task_does_not_start(a_client):
     assert "mount" in text
 
 
-async def test_b04_a_prepare_that_only_says_success_is_noticed(a_client):
+async def test_b04_a_clone_that_only_says_success_is_noticed(a_client):
     async with a_client() as client:
         client.node.fault("clone")
 
         text = await refused(client, one(client))
 
-    assert "pot prepare failed" in text
+    assert "pot clone failed" in text
     assert "cannot clone" in text
 
 
@@ -149,7 +148,7 @@ async def test_b11_a_line_break_in_an_argument_stays_in_the_argument(a_client):
                 assert (await task.told())["argv"] == [nasty]
                 conf = client.node.conf(task.request)
                 assert "raw_sockets=YES" not in conf
-                assert "pot.cmd=/bin/sh /secrets/.pot/start.sh\n" in conf
+                assert "pot.cmd=/bin/sh /.pot-driver/start.sh\n" in conf
         assert "line break outside quotes" in await refused(client, one(client, {"args": [nasty]}))
 
 
@@ -215,8 +214,9 @@ async def test_b17_no_secret_is_in_arguments_logs_or_pot_conf(a_client):
             conf = client.node.conf(task.request)
             places = [conf, client.node.asked(), *(f"{line.message} {line.fields}" for line in client.log)]
             assert not any(f"s3cr3t-{n}" in place for n in (1, 2, 3) for place in places)
-            scripts = client.place / "allocs" / task.allocation.id / "web/secrets/.pot"
-            assert {file.stat().st_mode & 0o777 for file in scripts.glob("*.sh")} == {0o600}
+            (scripts,) = (client.node.root / "driver").glob("web_*/scripts")
+            assert {file.stat().st_mode & 0o777 for file in scripts.glob("*.sh")} == {0o400}
+            assert not list((client.place / "allocs").rglob("*.sh"))
 
 
 async def test_b18_memory_max_and_cores_are_limits(a_client):
