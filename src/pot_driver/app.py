@@ -19,7 +19,7 @@ from urllib.parse import quote
 import structlog
 from grpc import aio
 
-from pot_driver import __version__, handshake
+from pot_driver import __version__, handshake, logs
 from pot_driver._proto.goplugin.grpc_broker_pb2_grpc import add_GRPCBrokerServicer_to_server
 from pot_driver._proto.goplugin.grpc_controller_pb2_grpc import add_GRPCControllerServicer_to_server
 from pot_driver._proto.goplugin.grpc_stdio_pb2_grpc import add_GRPCStdioServicer_to_server
@@ -139,6 +139,7 @@ def _leave(status: int) -> NoReturn:
     An orderly end would cancel every open call, and an answer to WaitTask, whatever it is, tells Nomad that the task is
     dead. A connection that breaks tells it that the plugin is, which is true. Nothing is buffered, nothing is on disk.
     """
+    logs.flush()
     os._exit(status)
 
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from pot_driver.clock import Clock
+from pot_driver.escaped import escaped
 from pot_driver.model import TaskEvent
 
 QUEUE_LENGTH = 256  # per listener: more than a busy node emits while its agent is away for a moment
@@ -111,5 +112,5 @@ class _Listener:
 
 
 def _short(message: str) -> str:
-    line = " ".join(message.split())
+    line = escaped(" ".join(message.split()))
     return line if len(line) <= MESSAGE_LENGTH else line[: MESSAGE_LENGTH - 1] + "…"

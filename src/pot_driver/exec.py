@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ DRAIN_S = 0.5  # silence after a command's end: who still holds its output is a 
 END_GRACE_S = 1.0  # from HUP and TERM to KILL when the user has left, or the time is over
 SIGNALLED = 128
 _REFUSAL = b"###>  The pot is not running"
+_NO_JAIL = re.compile(rb'jexec: jail "[^"]*" (?:not found|is dying)')  # it ended after pot's own look
 
 log = structlog.get_logger()
 
@@ -45,7 +47,7 @@ async def run(pot: Pot, pot_name: str, command: Sequence[str], timeout_s: float,
         limit_bytes=OUTPUT_LIMIT,
         grace_s=END_GRACE_S,
     )
-    if done.status == 1 and _is_refusal(done.stdout):
+    if done.status == 1 and (_is_refusal(done.stdout) or _NO_JAIL.fullmatch(done.stderr.strip())):
         raise _not_running(pot_name)
     return ExecResult(stdout=done.stdout, stderr=done.stderr, exit_code=_exit_code(done.status))
 

@@ -12,14 +12,19 @@ from pathlib import Path
 LIMIT = 1 << 20  # bytes; pot's own files have some hundred
 
 
-def content(path: Path, limit: int = LIMIT) -> bytes | None:
-    """The beginning of a plain file, None where there is none: a FIFO is not waited for, a link is not followed."""
+def content(path: Path, limit: int = LIMIT, *, owner: int | None = None) -> bytes | None:
+    """The beginning of a plain file, None where there is none: a FIFO is not waited for, a link is not followed.
+
+    `owner`: the uid that it must belong to, where others may put files of theirs in its place.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        return os.read(descriptor, limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        found = os.fstat(descriptor)
+        fit = stat.S_ISREG(found.st_mode) and owner in {None, found.st_uid}
+        return os.read(descriptor, limit) if fit else None
     except OSError:
         return None
     finally:

@@ -9,9 +9,11 @@ Not here: what is worth an entry.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
+import queue
 import sys
 import threading
 from collections.abc import MutableMapping
@@ -21,15 +23,22 @@ from typing import Any
 import structlog
 
 LINE_LIMIT = 64 * 1024  # bytes; what the host's reader takes, newline included
+WAITING = 1000  # entries that the agent has not read yet
+FLUSH_S = 0.5
 _CUTS = (8192, 256)  # characters of each value that stay when a line is too long
 _LEVELS = {"warning": "warn", "critical": "error", "exception": "error", "fatal": "error", "notset": "trace"}
 _OWN = ("@level", "@message", "@timestamp")
+
+
+_writers: list[_Writer] = []
 
 
 def configure(stderr: int) -> None:
     """Send structlog's entries, the standard library's and Python's own last words to a copy of `stderr`."""
     # os.dup's copy is closed on exec: no child ever holds the host's pipe.
     writer = _Writer(os.dup(stderr))
+    _writers.append(writer)
+    atexit.register(flush)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -93,22 +102,55 @@ def _last_words(kind: type[BaseException], error: BaseException | None, tracebac
 
 
 class _Writer:
-    """structlog's end of the line: every level is a method that writes."""
+    """structlog's end of the line: every level is a method that writes.
+
+    A thread writes, because an agent that does not read must not stop the plugin: lines that find no room are counted,
+    and the count is told when there is room again.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._lock = threading.Lock()
+        self._lines: queue.Queue[bytes] = queue.Queue(WAITING)
+        self._dropped = 0
+        threading.Thread(target=self._work, name="log", daemon=True).start()
 
     def write(self, line: str) -> None:
-        rest = memoryview(line.encode() + b"\n")
-        with self._lock:
+        try:
+            if self._dropped:
+                self._lines.put_nowait(_dropped(self._dropped))
+                self._dropped = 0
+            self._lines.put_nowait(line.encode() + b"\n")
+        except queue.Full:
+            self._dropped += 1
+
+    def flush(self, seconds: float) -> None:
+        """Wait until all is written, for a limited time."""
+        with self._lines.all_tasks_done:
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, seconds)
+
+    def _work(self) -> None:
+        while True:
+            rest = memoryview(self._lines.get())
             try:
                 while rest:
                     rest = rest[os.write(self._fd, rest) :]
             except OSError:
-                return  # the agent has gone: nobody is left to tell
+                pass  # the agent has gone: nobody is left to tell
+            finally:
+                self._lines.task_done()
 
     debug = info = warning = error = critical = exception = fatal = msg = log = write
+
+
+def _dropped(count: int) -> bytes:
+    words = f"{count} log entries were dropped, because nobody read them"
+    return render(None, "warning", {"event": words}).encode() + b"\n"
+
+
+def flush(seconds: float = FLUSH_S) -> None:
+    """Before the process ends: wait until the log is written, but not for an agent that does not read."""
+    for writer in _writers:
+        writer.flush(seconds)
 
 
 class _Bridge(logging.Handler):

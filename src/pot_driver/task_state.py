@@ -9,6 +9,8 @@ Not here: whether the task still lives.
 
 from __future__ import annotations
 
+import math
+import re
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +21,11 @@ from pot_driver.errors import PotFailed
 from pot_driver.model import BootId, DriverNetwork, TaskConfig, TaskRecord
 
 VERSION = 3
+# As `spec.names` makes them; the Go driver took more.
+_POT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,254}")
+_OLD_POT_NAME = re.compile(r"[^/\0\n.-][^/\0\n]{0,254}")
+_ID = re.compile(r"[^\0]{1,1024}")
+_DIRECTORY = re.compile(r"|/[^\0\n]{0,4095}")
 _YEAR_1_TO_1970_S = 62_135_596_800
 
 
@@ -51,14 +58,17 @@ def encode(record: TaskRecord) -> bytes:
 def decode(version: int, data: bytes, config: TaskConfig, legacy_pot_name: Callable[[str], str]) -> TaskRecord:
     """The record in a handle of any version; PotFailed when it cannot be read."""
     if version == VERSION:
-        return decode_record(data)
+        record = decode_record(data)
+        if record.id != config.id:
+            raise PotFailed(f"cannot recover task {config.id}: its handle is damaged: it is of task {record.id!r}")
+        return record
     if version == 2:  # noqa: PLR2004 - the Go driver's
         state = _go_state(data)
         return TaskRecord(
             id=config.id,
             name=config.name,
             alloc_id=config.alloc_id,
-            pot_name=legacy_pot_name(config.id),
+            pot_name=_fit(legacy_pot_name(config.id), _OLD_POT_NAME, "pot_name"),
             started_at_s=_go_time(state.get(b"StartedAt")),
             boot=BootId(),
             limited=True,  # it limits the memory of every task
@@ -82,13 +92,13 @@ def decode_record(data: bytes) -> TaskRecord:
             else None
         )
         return TaskRecord(
-            id=str(fields["id"]),
-            name=str(fields["name"]),
-            alloc_id=str(fields["alloc_id"]),
-            pot_name=str(fields["pot_name"]),
-            started_at_s=float(fields.get("started_at_s", 0.0)),
-            boot=BootId(boottime_s=float(fields.get("boottime_s", 0.0)), boot_id=str(fields.get("boot_id", ""))),
-            secrets_dir=str(fields.get("secrets_dir", "")),
+            id=_fit(str(fields["id"]), _ID, "id"),
+            name=_fit(str(fields["name"]), _ID, "name"),
+            alloc_id=_fit(str(fields["alloc_id"]), _ID, "alloc_id"),
+            pot_name=_fit(str(fields["pot_name"]), _POT_NAME, "pot_name"),
+            started_at_s=_finite(fields.get("started_at_s", 0.0)),
+            boot=BootId(boottime_s=_finite(fields.get("boottime_s", 0.0)), boot_id=str(fields.get("boot_id", ""))),
+            secrets_dir=_fit(str(fields.get("secrets_dir", "")), _DIRECTORY, "secrets_dir"),
             limited=bool(fields.get("limited")),
             job=str(fields.get("job", "")),
             group=str(fields.get("group", "")),
@@ -96,6 +106,20 @@ def decode_record(data: bytes) -> TaskRecord:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PotFailed(f"cannot read the task's handle: {type(error).__name__} {error}") from error
+
+
+def _fit(value: str, pattern: re.Pattern[str], field: str) -> str:
+    """The value; PotFailed where it is none that this driver writes: a record names what is destroyed."""
+    if pattern.fullmatch(value) is None or ".." in value.split("/"):
+        raise PotFailed(f"cannot read the task's handle: it is damaged: {field} is {value[:80]!r}")
+    return value
+
+
+def _finite(value: object) -> float:
+    number = float(value)  # type: ignore[arg-type]
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no time")
+    return number
 
 
 def _go_state(data: bytes) -> Mapping[Any, Any]:

@@ -16,6 +16,7 @@ from pot_driver import exec as pot_exec
 from pot_driver.model import ExecInput, ExecOutput, ExecSetup
 
 NAME = "web_0a1b2c3d_alloc"
+SCRIPT = "/.pot-driver/exec.sh"
 
 # As pot: one line on stdout and 1 when it does not run; else a child of this shell, through env.
 POT = """
@@ -24,7 +25,7 @@ POT = """
 shift 3
 [ "$1" = -e ] && { export "$2"; shift 2; }
 shift
-if [ "$1 $2" = "/bin/sh /secrets/.pot/exec.sh" ]; then
+if [ "$1 $2" = "/bin/sh /.pot-driver/exec.sh" ]; then
     shift 2
     export WHOSE="the task's"
 fi
@@ -45,7 +46,7 @@ async def session(
 ) -> list[ExecOutput]:
     """All that an exec stream answers."""
     setup = ExecSetup(task_id="t", command=command, tty=tty)
-    stream = pot_exec.stream(pot_host.pot, NAME, setup, requests or says())
+    stream = pot_exec.stream(pot_host.pot, NAME, setup, requests or says(), script=SCRIPT)
     async with asyncio.timeout(30), aclosing(stream):
         return [output async for output in stream]
 

@@ -11,26 +11,26 @@ from pot_driver import exec as pot_exec
 from pot_driver.errors import ConfigError, TimedOut, WrongState
 from pot_driver.model import ExecResult
 
-from .running import NAME, Holders, session
+from .running import NAME, SCRIPT, Holders, session
 
 
-async def run(pot_host: Any, *command: str, timeout_s: float = 20.0, script: bool = True) -> ExecResult:
+async def run(pot_host: Any, *command: str, timeout_s: float = 20.0, script: str | None = SCRIPT) -> ExecResult:
     """Run a command."""
     return await pot_exec.run(pot_host.pot, NAME, command, timeout_s, script=script)
 
 
 async def test_a_command_sees_the_tasks_environment(pot_host: Any) -> None:
-    """It runs through the script in the task's secrets, with nothing of the environment on argv."""
+    """It runs through the task's script, with nothing of the environment on argv."""
     result = await run(pot_host, "sh", "-c", "echo $WHOSE; echo no >&2; exit 3")
 
     assert result == ExecResult(stdout=b"the task's\n", stderr=b"no\n", exit_code=3)
-    words = f"exec -p {NAME} -- /bin/sh /secrets/.pot/exec.sh sh -c echo $WHOSE; echo no >&2; exit 3"
+    words = f"exec -p {NAME} -- /bin/sh /.pot-driver/exec.sh sh -c echo $WHOSE; echo no >&2; exit 3"
     assert pot_host.calls() == [f"pot {words}"]
 
 
 async def test_a_pot_without_the_script_gets_the_bare_command(pot_host: Any) -> None:
     """Tasks of the Go driver have none."""
-    result = await run(pot_host, "sh", "-c", "echo ${WHOSE-nobody}", script=False)
+    result = await run(pot_host, "sh", "-c", "echo ${WHOSE-nobody}", script=None)
 
     assert result.stdout == b"nobody\n"
 
@@ -95,3 +95,11 @@ async def test_a_command_that_cannot_be_is_refused(pot_host: Any, command: tuple
     with pytest.raises(ConfigError, match="the command to execute"):
         await session(pot_host, *command)
     assert pot_host.calls() == []
+
+
+@pytest.mark.parametrize("words", ["not found", "is dying"])
+async def test_a_pot_that_ends_while_pot_looks_is_not_running(host: Any, words: str) -> None:
+    """pot has seen it, jexec has not."""
+    host.script("pot", f"""echo 'jexec: jail "{NAME}" {words}' >&2; exit 1""")
+    with pytest.raises(WrongState, match="the pot is not running"):
+        await run(host, "true")

@@ -14,7 +14,7 @@ import pytest
 from pot_driver import exec as pot_exec
 from pot_driver.model import ExecInput, ExecOutput, ExecSetup, ExitResult
 
-from .running import NAME, Holders, says, session
+from .running import NAME, SCRIPT, Holders, says, session
 
 
 def data(outputs: Sequence[ExecOutput], stream: str = "stdout") -> bytes:
@@ -73,7 +73,10 @@ async def test_a_terminal_is_the_controlling_one(pot_host: Any) -> None:
 
     setup = ExecSetup(task_id="t", command=("sh", "-c", "echo ok >/dev/tty; sleep 60"), tty=True)
     outputs = []
-    async with asyncio.timeout(20), aclosing(pot_exec.stream(pot_host.pot, NAME, setup, interrupt())) as stream:
+    async with (
+        asyncio.timeout(20),
+        aclosing(pot_exec.stream(pot_host.pot, NAME, setup, interrupt(), script=SCRIPT)) as stream,
+    ):
         async for output in stream:
             outputs.append(output)
             started.set()
@@ -109,7 +112,10 @@ async def test_a_conversation(pot_host: Any) -> None:
     script = 'while read -r line; do [ "$line" = exit ] && exit 9; echo "<$line>"; done'
     setup = ExecSetup(task_id="t", command=("sh", "-c", script), tty=False)
     heard = []
-    async with asyncio.timeout(20), aclosing(pot_exec.stream(pot_host.pot, NAME, setup, talk())) as stream:
+    async with (
+        asyncio.timeout(20),
+        aclosing(pot_exec.stream(pot_host.pot, NAME, setup, talk(), script=SCRIPT)) as stream,
+    ):
         async for output in stream:
             heard.append(output)
             if output.data:
@@ -134,7 +140,10 @@ async def test_binary_output_is_whole_with_a_slow_reader(pot_host: Any) -> None:
     copy = pot_host.root / "copy"
     setup = ExecSetup(task_id="t", command=("sh", "-c", f"head -c 20000000 /dev/urandom | tee {copy}"), tty=False)
     outputs: list[ExecOutput] = []
-    async with asyncio.timeout(60), aclosing(pot_exec.stream(pot_host.pot, NAME, setup, says())) as stream:
+    async with (
+        asyncio.timeout(60),
+        aclosing(pot_exec.stream(pot_host.pot, NAME, setup, says(), script=SCRIPT)) as stream,
+    ):
         async for output in stream:
             if not outputs:
                 for _ in range(20):
@@ -168,7 +177,7 @@ async def test_a_user_who_leaves_ends_the_command(pot_host: Any, holders: Holder
 
     async def attend() -> None:
         setup = ExecSetup(task_id="t", command=command, tty=tty)
-        async with aclosing(pot_exec.stream(pot_host.pot, NAME, setup, says())) as stream:
+        async with aclosing(pot_exec.stream(pot_host.pot, NAME, setup, says(), script=SCRIPT)) as stream:
             async for _ in stream:
                 started.set()
                 if way == "close":

@@ -74,9 +74,9 @@ async def test_attack_13_pot_fetches_nothing_under_its_lock_when_a_hash_is_wrong
             threading.Thread(target=server.serve_forever, daemon=True).start()
             url = f"http://127.0.0.1:{server.server_port}"
             run = scene.place(IDLE, config={"image": url, "pot": "wrong-hash"})
-            with pytest.raises(CallFailed, match="image and its hash do not overlap"):
+            with pytest.raises(CallFailed, match=r"has is not what .*\.skein says"):
                 await scene.start(run)
             server.shutdown()
 
-        assert asked["/wrong-hash_1.0.xz"] == 1
+        assert asked["/wrong-hash_1.0.xz"] == 2  # by the driver, once more for a bad moment; pot is not asked at all
         assert scene.left() == []

@@ -16,6 +16,8 @@ def test_only_the_beginning_of_a_plain_file_is_read_and_nothing_is_waited_for(tm
 
     assert files.content(plain) == b"word \xff"
     assert files.content(plain, limit=2) == b"wo"
+    assert files.content(plain, owner=os.getuid()) == b"word \xff"
+    assert files.content(plain, owner=os.getuid() + 1) is None
     assert files.text(plain) == "word �"
     for other in (pipe, link, tmp_path, tmp_path / "absent", Path("/dev/zero")):
         assert files.content(other) is None

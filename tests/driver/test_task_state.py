@@ -23,13 +23,13 @@ networks = st.none() | st.builds(
 )
 records = st.builds(
     TaskRecord,
-    id=texts,
-    name=texts,
-    alloc_id=texts,
-    pot_name=texts,
+    id=st.just(CONFIG.id),
+    name=st.just(CONFIG.name),
+    alloc_id=st.just(CONFIG.alloc_id),
+    pot_name=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,60}", fullmatch=True),
     started_at_s=st.floats(0, 1e10),
     boot=st.builds(BootId, boottime_s=st.floats(0, 1e10), boot_id=texts),
-    secrets_dir=texts,
+    secrets_dir=st.sampled_from(["", "/var/nomad/alloc/x/web/secrets"]),
     limited=st.booleans(),
     network=networks,
 )
@@ -44,7 +44,7 @@ STORED_3 = bytes.fromhex(
 
 
 def name_of(task_id: str) -> str:
-    return f"go_{task_id}"
+    return f"go_{task_id.replace('/', '_')}"
 
 
 @given(records)
@@ -53,7 +53,8 @@ def test_a_record_survives_the_handle(record: TaskRecord) -> None:
 
 
 def test_a_handle_stored_by_the_first_version_is_read() -> None:
-    record = task_state.decode(3, STORED_3, CONFIG, name_of)
+    config = TaskConfig(id="0b89c/web/01234567", name="web", alloc_id="0b89c")
+    record = task_state.decode(3, STORED_3, config, name_of)
 
     assert record.pot_name == "web_01234567_0b89c"
     assert record.network == DriverNetwork(addr="10.192.0.3", port_map={"http": 80})
@@ -80,7 +81,7 @@ def test_a_handle_of_the_go_driver_is_read() -> None:
     )
     record = task_state.decode(2, go, CONFIG, name_of)
 
-    assert (record.pot_name, record.id, record.secrets_dir) == (f"go_{CONFIG.id}", CONFIG.id, "")
+    assert (record.pot_name, record.id, record.secrets_dir) == (name_of(CONFIG.id), CONFIG.id, "")
     assert record.started_at_s == datetime(2021, 11, 9, 23, 53, 35, tzinfo=UTC).timestamp()
 
 
@@ -102,3 +103,40 @@ def test_a_truncated_handle_is_an_error(record: TaskRecord, data: st.DataObject)
     cut = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(PotFailed):
         task_state.decode_record(whole[:cut])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("pot_name", name) for name in ("", ".", "..", "/", "a/b", "x\0", "-F", "a b", "x" * 100_000, "a\nb")),
+        ("id", ""),
+        ("id", "x\0"),
+        ("name", ""),
+        ("secrets_dir", "../../etc"),
+        ("secrets_dir", "/var/../../etc"),
+        ("started_at_s", float("nan")),
+        ("boottime_s", float("inf")),
+    ],
+)
+def test_a_record_that_this_driver_never_wrote_is_damaged_and_not_obeyed(field: str, value: object) -> None:
+    good = TaskRecord(id=CONFIG.id, name="web", alloc_id="0b8-alloc", pot_name="web_1", started_at_s=1.0, boot=BootId())
+    fields = msgpack.unpackb(task_state.encode(good)) | {field: value}
+
+    with pytest.raises(PotFailed, match="cannot read the task's handle"):
+        task_state.decode_record(msgpack.packb(fields))
+
+
+def test_a_handle_of_another_task_is_damaged() -> None:
+    other = TaskRecord(id="other", name="web", alloc_id="a", pot_name="web_1", started_at_s=1.0, boot=BootId())
+
+    with pytest.raises(PotFailed, match="it is of task 'other'"):
+        task_state.decode(task_state.VERSION, task_state.encode(other), CONFIG, name_of)
+
+
+@pytest.mark.parametrize("task_id", ["..", "a/../..", "x\0y", ""])
+def test_a_pot_of_the_go_driver_has_a_plain_name(task_id: str) -> None:
+    go = msgpack.packb({"ContainerName": "x"}, use_bin_type=False)
+    config = TaskConfig(id=task_id, name="web", alloc_id="a")
+
+    with pytest.raises(PotFailed, match="pot_name"):
+        task_state.decode(2, go, config, lambda task_id: task_id)

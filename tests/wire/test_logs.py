@@ -176,3 +176,27 @@ def _run(code: str) -> list[str]:
         [sys.executable, "-c", textwrap.dedent(code).strip()], capture_output=True, text=True, check=False
     )
     return done.stderr.splitlines()
+
+
+def test_a_plugin_never_waits_for_who_does_not_read_its_log() -> None:
+    """What found no room is counted, and told when there is room again."""
+    program = (
+        "import os, sys, structlog; from pot_driver import logs; logs.configure(2); log = structlog.get_logger();\n"
+        "for number in range(5000): log.info('x' * 500, number=number)\n"
+        "os.write(1, b'done'); sys.stdin.readline(); log.info('one more'); logs.flush(20)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(4) == b"done"
+        first = process.stderr.readline()
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        rest = process.stderr.read().splitlines()
+
+    assert json.loads(first)["number"] == 0
+    assert json.loads(rest[-1])["@message"] == "one more"
+    assert any("log entries were dropped" in json.loads(line)["@message"] for line in rest)

@@ -226,9 +226,13 @@ _TIMEOUTS = Block(
     make=values.Timeouts,
     doc="How long each kind of pot command may take.",
     options=(
-        _time("quick", "Commands that only change a setting, mount-in among them.", default='"60s"'),
-        _time("prepare", "`pot prepare`: import and clone, and the wait for pot's lock.", default='"15m"'),
-        _time("copy", "`pot copy-in`, and the wait for pot's lock.", default='"10m"'),
+        _time("quick", "Commands that only ask or change a setting.", default='"60s"'),
+        _time("prepare", "`pot import` and `pot clone`, each with its wait for pot's lock.", default='"15m"'),
+        _time(
+            "copy",
+            "Nothing any more: the driver copies by itself.",
+            default='"10m"',
+        ),
         _time("start", "From `pot start` until the command runs in the pot.", default='"2m"'),
         _time("stop", "`pot stop`, on top of the task's `kill_timeout`.", default='"60s"'),
         _time("destroy", "`pot destroy`, each try.", default='"2m"'),

@@ -46,10 +46,14 @@ class Host:
         """What the state directory says of this pot's task; None also where that cannot be read."""
         state = self.homes.of(pot_name).load()
         try:
-            return None if state is None else task_state.decode_record(state)
+            found = None if state is None else task_state.decode_record(state)
         except PotFailed as error:
             log.warning("a task's state is damaged", pot=pot_name, error=str(error))
             return None
+        if found is not None and found.pot_name != pot_name:
+            log.warning("a task's state is damaged", pot=pot_name, error=f"it is of pot {found.pot_name}")
+            return None
+        return found
 
     def records(self) -> list[TaskRecord]:
         """All tasks of which the state directory knows."""

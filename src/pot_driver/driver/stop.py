@@ -91,7 +91,7 @@ async def send_signal(host: Host, task: Task, name: str) -> None:
 
 async def _main_pid(host: Host, pot_name: str) -> int | None:
     """The pid that pot has written down, which means something only as long as it is one of the jail's."""
-    told = files.content((await host.paths()).main_pid(pot_name), limit=16) or b""
+    told = files.content((await host.paths()).main_pid(pot_name), limit=16, owner=0) or b""
     return int(told) if told.strip().isdigit() else None
 
 

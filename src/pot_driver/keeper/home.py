@@ -23,8 +23,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pot_driver import files
 from pot_driver.keeper import record
 
+RECORD_LIMIT = 256 * 1024  # bytes; a record has some hundred
 LOG_LIMIT = 64 * 1024  # of start.log that is read, from its end
 
 
@@ -83,17 +85,12 @@ class Home:
 
     def load(self) -> bytes | None:
         """The task's state, or None."""
-        try:
-            return (self.path / "task").read_bytes()
-        except OSError:
-            return None
+        return files.content(self.path / "task", RECORD_LIMIT)
 
     def group(self) -> int | None:
         """The keeper's process group; it means nothing once the keeper is gone."""
-        try:
-            return int((self.path / "group").read_text())
-        except (OSError, ValueError):
-            return None
+        told = (files.content(self.path / "group", 32) or b"").strip()
+        return int(told) if told.isdigit() else None
 
     def want_stop(self) -> None:
         """Note that its end is wanted, for whoever learns of the end; a task of the Go driver has no home."""
@@ -107,10 +104,7 @@ class Home:
 
     def exit_record(self) -> record.ExitRecord | None:
         """What the keeper wrote, once it is whole."""
-        try:
-            return record.parse((self.path / "exit").read_text(errors="replace"))
-        except OSError:
-            return None
+        return record.parse((files.content(self.path / "exit", RECORD_LIMIT) or b"").decode(errors="replace"))
 
     def ended_at_s(self) -> float | None:
         """When the exit record was written."""

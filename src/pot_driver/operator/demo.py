@@ -103,7 +103,7 @@ class _Show:
             size = (self.house.sim / "images" / f"{IMAGE}_{TAG}.xz").stat().st_size
             step.result = f"{IMAGE}_{TAG}.xz, {size / 1024:.0f} KiB over HTTP"
             step.more = ["other tasks of this host go on starting meanwhile"]
-        with console.step("start", "pot prepare, copy-in, mount-in, start") as step:
+        with console.step("start", "pot import, clone, start") as step:
             (await starting)()
             step.result = f"pot {run.pot_name}"
             step.more = [*run.places(), "Nomad's log pipes go straight to the app: no process of ours between"]

@@ -35,7 +35,7 @@ def allocate(asked: Sequence[PortAsk], host_ip: str) -> tuple[Port, ...]:
     ports = []
     for ask in asked:
         try:
-            value = _bound(ask.static)
+            value = _bound(ask.static, host_ip)
         except OSError as why:
             problems.append(f'port "{ask.label}": static = {ask.static}: {why.strerror}')
             continue
@@ -46,8 +46,15 @@ def allocate(asked: Sequence[PortAsk], host_ip: str) -> tuple[Port, ...]:
     return tuple(ports)
 
 
-def _bound(port: int) -> int:
+def _bound(port: int, host_ip: str) -> int:
+    """A port that is free on every address and on this one.
+
+    Without SO_REUSEADDR: FreeBSD would let the wildcard be bound beside a listener on one address. So a port of which a
+    connection has just ended counts as taken for a minute on FreeBSD.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("0.0.0.0", port))  # noqa: S104 - only to learn that it is free
-        return int(probe.getsockname()[1])
+        free = int(probe.getsockname()[1])
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((host_ip, free))
+    return free

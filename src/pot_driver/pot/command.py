@@ -14,7 +14,7 @@ class PotStep:
     """One pot command. `timeout` names a field of `config.Timeouts`.
 
     `locked`: only one such command makes progress on the host at a time; the others wait inside pot without
-    limit (pot's lock) or fail at once (set-hosts' temporary file), so the driver queues them itself.
+    limit (pot's lock), so the driver queues them itself.
     """
 
     verb: str

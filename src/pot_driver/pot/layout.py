@@ -53,11 +53,6 @@ class PotPaths:
         """The pid of the command, from half a second after its start."""
         return self.tmp / f"pot_main_pid_{name}"
 
-    @property
-    def set_hosts(self) -> Path:
-        """The temporary file of every `pot set-hosts`: there is only one, and while it is there others fail."""
-        return self.tmp / "pot-set-hosts"
-
     def image_file(self, image: str, tag: str) -> Path:
         """The cached image; beside it `.meta`, `.skein` and `.skein.sig`."""
         return self.cache / f"{image}_{tag}.xz"

@@ -15,6 +15,7 @@ from grpc import StatusCode
 from pot_driver import errors
 from pot_driver._proto.google.rpc.status_pb2 import Status
 from pot_driver._proto.plugins.shared.structs.proto.recoverable_error_pb2 import RecoverableError
+from pot_driver.escaped import escaped
 
 STATUS: dict[type[errors.DriverError], StatusCode] = {
     errors.DriverError: StatusCode.UNKNOWN,
@@ -50,7 +51,7 @@ def refusal(error: BaseException) -> Refusal | None:
     """The status of an error; nothing for a bug."""
     for kind in type(error).__mro__:
         if kind in STATUS:
-            text = shorten(str(error) or kind.__name__)
+            text = shorten(escaped(str(error)) or kind.__name__)
             metadata = _try_again(text) if isinstance(error, errors.TryAgain) else ()
             return Refusal(code=STATUS[kind], text=text, trailing_metadata=metadata)
     return None

@@ -70,7 +70,7 @@ def _lock(facts: Facts) -> Row:
     found = "; ".join(f"held for {age} by pid {pid}: {command[:120]}" for pid, _, age, command in holders) or "free"
     return judged(
         "pot's lock", not holders, f"{found}; {waiting} wait" if waiting else found,
-        "pot prepare and copy-in of other tasks wait; long ages mean a command that hangs",
+        "pot import and clone of other tasks wait; long ages mean a command that hangs",
         f"ps -o pid,etime,command -p {holders[0][0] if holders else ''}", Verdict.WARNING,
     )  # fmt: skip
 
