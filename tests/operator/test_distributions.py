@@ -23,7 +23,7 @@ pytest.importorskip("hatchling", reason="hatchling, which builds the distributio
 
 ROOT = Path(__file__).parent.parent.parent
 PARTS = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "share", "src")
-LIMIT = 280_000  # bytes of the wheel that production hosts install
+LIMIT = 310_000  # bytes of the wheel that production hosts install
 DISTRIBUTIONS = {"pot-driver": ".", "pot-sim": "src/pot_sim"}
 
 

@@ -17,6 +17,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443, "file": 0}
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\]")
 _ODD = re.compile(r"[/\\\x00-\x1f\x7f]")
 _PORT_LIMIT = 1 << 16
+_SECRETS = "in a user or password write / as %2F, @ as %40 and # as %23"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,8 @@ def parse(text: str, *, redirected: bool = False) -> Url:
     host, port = ("", 0) if scheme == "file" else _server(scheme, server)
     if scheme == "file" and authority not in {"", "localhost"}:
         raise ValueError("a file:// URL names no host: file:///DIRECTORY")
+    if "@" in credentials:
+        raise ValueError(_SECRETS)
     user, _, password = credentials.partition(":")
     return Url(
         scheme=scheme,
@@ -115,7 +118,7 @@ def _server(scheme: str, server: str) -> tuple[str, int]:
     match = re.fullmatch(r"(.*?)(?::([0-9]*))?", server)
     host, port = (match[1], match[2]) if match else ("", None)
     if not _HOST.fullmatch(host):
-        raise ValueError("it names no host")
+        raise ValueError(f"it names no host; {_SECRETS}")
     number = int(port[:6]) if port else DEFAULT_PORTS[scheme]
     if not 0 < number < _PORT_LIMIT:
         raise ValueError("its port is out of range")
@@ -125,5 +128,5 @@ def _server(scheme: str, server: str) -> tuple[str, int]:
 def without_credentials(text: str) -> str:
     """The URL as people may see it, whatever it is."""
     scheme, separator, rest = text.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else scheme.rpartition("@")[2]
+    # All before the last "@": a password may have a slash that nobody wrote as %2F.
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else scheme.rpartition("@")[2]
