@@ -71,7 +71,7 @@ async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     fs, tools = tmp_path / "pot", tmp_path / "bin"
     (fs / "jails/shell_1_0/conf").mkdir(parents=True)
     (fs / "jails/shell_1_0/conf/pot.conf").write_text("pot.cmd=/bin/true\n")
-    (fs / "jails/shell_1_0/m").mkdir()
+    (fs / "jails/shell_1_0/m/bin").mkdir(parents=True)
     tools.mkdir()
     scripts = {"pot": POT.format(fs=quote(str(fs))), **{name: f"#!/bin/sh\n{body}\n" for name, body in OTHERS.items()}}
     for name, text in scripts.items():
