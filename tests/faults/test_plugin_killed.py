@@ -68,7 +68,8 @@ async def test_the_lists_of_steps_are_what_is_called(stage: Stage) -> None:
         run = scene.place(QUIET, config=steps.JOB)
         await scene.without_image()
         await scene.start(run)
-        assert scene.wire.calls == [word for word, _ in steps.start()]
+        planned = [word for word, _ in steps.start()]
+        assert scene.wire.calls[-len(planned) :] == planned  # before, a shell may have looked at the image's hash
 
         await run.heard(b"ready\n")
         await scene.settled(run)

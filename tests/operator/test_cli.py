@@ -52,4 +52,4 @@ def test_every_example_can_be_planned(example: Path) -> None:
     done = pot_driver("plan", str(example))
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "pot prepare" in done.stdout
+    assert "pot clone" in done.stdout

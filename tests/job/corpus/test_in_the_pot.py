@@ -159,7 +159,7 @@ async def test_a_user_that_the_image_does_not_know_is_refused_by_name(a_client, 
 
 async def test_a_user_of_an_image_without_accounts_is_refused(a_client, node, tmp_path):
     noting = Noting(node, tmp_path)
-    noting.after_clone(': >"$(echo "$POTS"/web_*/m/etc/passwd)"')
+    noting.after_clone('for pot in "$POTS"/web_*_*; do : >"$pot/m/etc/passwd"; done')
     async with a_client(**noting.config) as client:
         with pytest.raises(CallFailed, match='user: the pot has no user "www"; it has none that can be read'):
             async with client.running(one(node, user="www")):
